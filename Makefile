@@ -1,0 +1,172 @@
+# Postern. Two commands for a newcomer: `make demo` and `make check`.
+# Both install what they need from Debian's packages first (tools/setup).
+#
+#   O=DIR    where everything is built (default build)
+#   SAN=...  -fsanitize=... for a build of its own directory (make asan, tsan)
+#   CC=...   gcc or clang
+
+O ?= build
+CC = gcc
+PROTOC_C ?= protoc-c
+SAN ?=
+PREFIX ?= /usr/local
+
+PROGRAMS = posternd postern-worker postern-helper postern
+
+WARN = -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wcast-align \
+       -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wnull-dereference \
+       -Wimplicit-fallthrough -Wconversion -Werror
+HARDEN = -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+         -fcf-protection=full -ftrivial-auto-var-init=zero
+LDHARDEN = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
+ifneq ($(SAN),)
+HARDEN = -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DPOSTERN_SANITIZED
+LDHARDEN = -fsanitize=$(SAN)
+WARN := $(filter-out -Wnull-dereference,$(WARN))
+endif
+OPT ?= -O2 -g
+CPPFLAGS = -D_GNU_SOURCE -I. -I$(O)/gen
+CFLAGS = -std=gnu17 $(OPT) -fPIE $(HARDEN)
+LDFLAGS = $(LDHARDEN)
+
+# --- generated: messages -------------------------------------------------
+GEN = $(O)/gen/ipc/fs.pb-c.c $(O)/gen/ipc/boot.pb-c.c
+GEN_H = $(GEN:.c=.h)
+
+# --- libraries and programs: one folder each ------------------------------
+src = $(wildcard $(1)/*.c)
+obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
+LIB_DIRS = ipc sandbox policy
+PROG_DIRS = broker worker proxy-helper control
+ARCHIVES = $(LIB_DIRS:%=$(O)/lib/%.a)
+lib_objs = $(call obj,$(filter-out %/main.c,$(call src,$(1))))
+
+.PHONY: all
+all: $(PROGRAMS:%=$(O)/%)
+
+$(O)/lib/ipc.a: $(call lib_objs,ipc) $(GEN:$(O)/gen/%.c=$(O)/obj/gen/%.o)
+$(O)/lib/sandbox.a: $(call lib_objs,sandbox)
+$(O)/lib/policy.a: $(call lib_objs,policy)
+$(O)/lib/broker.a: $(call lib_objs,broker)
+$(O)/lib/worker.a: $(call lib_objs,worker)
+$(O)/lib/proxy-helper.a: $(call lib_objs,proxy-helper)
+$(O)/lib/control.a: $(call lib_objs,control)
+$(O)/lib/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+BASE_LIBS = -lprotobuf-c -lseccomp -lcap-ng
+$(O)/posternd: $(O)/obj/broker/main.o $(O)/lib/broker.a $(O)/lib/policy.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
+$(O)/posternd: LIBS = -lconfuse -levent_core $(BASE_LIBS)
+$(O)/postern-worker: $(O)/obj/worker/main.o $(O)/lib/worker.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
+$(O)/postern-worker: LIBS = $(BASE_LIBS)
+$(O)/postern-helper: $(O)/obj/proxy-helper/main.o $(O)/lib/proxy-helper.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
+$(O)/postern-helper: LIBS = $(BASE_LIBS) -pthread
+$(O)/postern: $(O)/obj/control/main.o $(O)/lib/control.a $(O)/lib/ipc.a
+$(O)/postern: LIBS = -lprotobuf-c
+$(PROGRAMS:%=$(O)/%):
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h: %.proto
+	@mkdir -p $(O)/gen
+	@$(PROTOC_C) --c_out=$(O)/gen $<
+
+$(O)/obj/gen/%.o: $(O)/gen/%.c
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -w -c -o $@ $<
+
+# tests/escape is built with the sandbox's test switches; see there
+$(O)/obj/test-sandbox/%.o: sandbox/%.c | $(GEN_H)
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) -DPOSTERN_SANDBOX_TEST $(CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
+
+$(O)/obj/%.o: %.c | $(GEN_H)
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
+
+# --- tests: tests/KIND/test_X.c is one program -----------------------------
+TEST_KINDS = unit contract escape system
+TEST_SRC = $(foreach k,$(TEST_KINDS),$(wildcard tests/$(k)/test_*.c))
+TESTS = $(TEST_SRC:tests/%.c=$(O)/tests/%)
+TEST_ARCHIVES = $(O)/lib/test.a $(O)/lib/worker.a $(O)/lib/proxy-helper.a $(O)/lib/broker.a \
+                $(O)/lib/control.a $(O)/lib/policy.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
+$(O)/lib/test.a: $(call obj,$(wildcard tests/lib/*.c))
+$(O)/lib/test-sandbox.a: $(patsubst sandbox/%.c,$(O)/obj/test-sandbox/%.o,$(call src,sandbox))
+$(O)/tests/escape/%: $(O)/obj/tests/escape/%.o $(O)/lib/test-sandbox.a $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(O)/lib/test-sandbox.a \
+	    -Wl,--start-group $(filter-out %/sandbox.a,$(TEST_ARCHIVES)) -Wl,--end-group \
+	    -lcmocka -lconfuse -levent_core $(BASE_LIBS) -pthread
+$(O)/tests/%: $(O)/obj/tests/%.o $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_ARCHIVES) -Wl,--end-group \
+	    -lcmocka -lconfuse -levent_core $(BASE_LIBS) -pthread
+
+kind = $(filter $(O)/tests/$(1)/%,$(TESTS))
+.PHONY: unit contract escape system tests
+tests: $(TESTS)
+unit: $(call kind,unit)
+	@tools/run-tests unit $^
+contract: $(call kind,contract)
+	@tools/run-tests contract $^
+escape: all $(call kind,escape)
+	@POSTERN_BIN=$(O) tools/run-tests escape $(call kind,escape)
+system: all $(call kind,system)
+	@POSTERN_BIN=$(O) tools/run-tests system $(call kind,system)
+
+# --- sanitizers: the same tests, another build -----------------------------
+.PHONY: asan tsan
+asan:
+	@$(MAKE) --no-print-directory O=$(O)-asan SAN=address,undefined unit contract
+tsan:
+	@$(MAKE) --no-print-directory O=$(O)-tsan SAN=thread unit contract
+
+# --- the two commands --------------------------------------------------------
+.PHONY: setup demo check check-all vm
+setup:
+	@tools/setup
+demo:
+	@tools/setup
+	@$(MAKE) --no-print-directory all
+	@POSTERN_BIN=$(O) tests/e2e/demo
+check:
+	@tools/setup check
+	@$(MAKE) --no-print-directory check-all
+check-all: all
+	@tools/check-all $(O)
+vm: all
+	@POSTERN_BIN=$(O) tests/e2e/run
+
+# --- gates and measures --------------------------------------------------------
+.PHONY: lint format bench fuzz
+lint: $(GEN_H)
+	@tools/lint $(O)
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+BENCHES = $(patsubst bench/%.c,$(O)/bench/%,$(wildcard bench/*.c))
+$(O)/bench/%: $(O)/obj/bench/%.o $(O)/lib/control.a $(O)/lib/ipc.a
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lprotobuf-c -pthread
+bench: all $(BENCHES)
+	@POSTERN_BIN=$(O) bench/run
+
+# --- install ---------------------------------------------------------------------
+.PHONY: install clean
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/postern \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 755 $(O)/postern $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(O)/posternd $(O)/postern-worker $(O)/postern-helper \
+	    $(DESTDIR)$(PREFIX)/libexec/postern/
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+clean:
+	rm -rf $(O) $(O)-asan $(O)-tsan
+
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+.SECONDARY:

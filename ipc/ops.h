@@ -1,0 +1,61 @@
+/*
+ * The operation table as C: numbers, names and descriptors of everything a
+ * worker may ask of a helper. The rows are in ipc/ops.def.
+ */
+#ifndef POSTERN_IPC_OPS_H
+#define POSTERN_IPC_OPS_H
+
+#include <stdint.h>
+
+#include <protobuf-c/protobuf-c.h>
+
+enum op_access { OP_WRITES = 0, OP_READS = 1 };
+enum op_block { RUNS_INLINE = 0, MAY_BLOCK = 1 };
+enum op_payload { PAY_NONE = 0, PAY_IN = 1, PAY_OUT = 2 };
+
+enum op_id {
+#define OP(id, upper, lower, camel, access, block, payload) OP_##upper = (id),
+#include "ipc/ops.def"
+#undef OP
+    OP_END
+};
+
+struct op_info {
+    const char *name; /* "mkdir" */
+    enum op_access access;
+    enum op_block block;
+    enum op_payload payload;
+    const ProtobufCMessageDescriptor *req;
+    const ProtobufCMessageDescriptor *rep;
+};
+
+/* The row of an operation, NULL when there is none of that number. */
+const struct op_info *op_info(unsigned id);
+
+/* The node id of every share's root: index 0, generation 1. */
+#define NODE_ROOT ((uint64_t)1 << 32)
+
+/* flags of OPEN_READ, OPEN_WRITE and CREATE: never the host's O_ bits. */
+enum open_flag {
+    OPEN_DIRECTORY = 1 << 0, /* ENOTDIR unless it is one */
+    OPEN_TRUNC = 1 << 1,     /* OPEN_WRITE, CREATE */
+    OPEN_APPEND = 1 << 2,    /* OPEN_WRITE, CREATE */
+    OPEN_READS = 1 << 3,     /* OPEN_WRITE, CREATE: for reading too */
+    OPEN_SYNC = 1 << 4,      /* OPEN_WRITE, CREATE: O_SYNC */
+    OPEN_DSYNC = 1 << 5,     /* OPEN_WRITE, CREATE: O_DSYNC */
+    OPEN_EXCL = 1 << 6,      /* CREATE: EEXIST when the name is taken */
+    OPEN_NOWRITE = 1 << 7,   /* CREATE: the open file is for reading alone */
+};
+#define OPEN_READ_FLAGS ((unsigned)OPEN_DIRECTORY)
+#define OPEN_WRITE_FLAGS                                                                           \
+    ((unsigned)(OPEN_TRUNC | OPEN_APPEND | OPEN_READS | OPEN_SYNC | OPEN_DSYNC))
+#define CREATE_FLAGS (OPEN_WRITE_FLAGS | (unsigned)(OPEN_EXCL | OPEN_NOWRITE))
+
+/* One component of a WalkRep, host byte order (both ends are this machine). */
+struct walk_step {
+    uint64_t ino;
+    uint32_t mode; /* S_IFMT and permission bits */
+    uint32_t version;
+};
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * The policy file, checked and turned into plain data. No I/O but reading
+ * the file.
+ */
+#ifndef POSTERN_POLICY_PLAN_H
+#define POSTERN_POLICY_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum plan_access { ACCESS_READ_ONLY, ACCESS_READ_WRITE };
+enum plan_transport { TRANSPORT_UNIX, TRANSPORT_TCP };
+
+struct plan_listen {
+    char *address;       /* as written: "unix:/run/x.9p", "tcp:127.0.0.1:5640" */
+    enum plan_transport transport;
+    char *path;          /* unix: the socket's path; else NULL */
+    char *host;          /* tcp: numeric address; else NULL */
+    uint16_t port;       /* tcp; 0: any */
+    char *group;         /* unix: group that may connect; NULL: nobody but the owner */
+    bool allow_remote;   /* tcp: other than loopback was asked for */
+    unsigned line;       /* in the policy file; 0 when made by plan_add_* */
+};
+
+struct plan_share {
+    char *name;          /* 1..64 of [A-Za-z0-9._-], not starting with "." or "-" */
+    char *path;          /* absolute */
+    enum plan_access access;
+    bool has_owner;      /* owner = "uid:gid" was set */
+    uid_t owner_uid;
+    gid_t owner_gid;
+    bool has_present;    /* present-as = "uid:gid" was set */
+    uid_t present_uid;
+    gid_t present_gid;
+    bool allow_set_id;   /* set-id = allow */
+    unsigned line;
+};
+
+struct plan_limits {
+    unsigned connections, fids, in_flight, nodes, open_files; /* counts */
+    uint32_t msize;                                           /* bytes */
+};
+
+struct plan_tenant {
+    char *name;
+    struct plan_listen *listens;
+    size_t nlistens;
+    struct plan_share *shares;
+    size_t nshares;
+    struct plan_limits limits;
+    bool best_effort; /* sandbox = best-effort */
+    unsigned line;
+};
+
+struct plan {
+    struct plan_tenant *tenants;
+    size_t ntenants;
+};
+
+/*
+ * Read and check a policy file. On success 0 and *ret, freed by the caller
+ * with plan_free(). On failure -errno and *ret_error, a malloc'ed text of one
+ * or more lines "file:line: what is wrong, expected what", without a final
+ * newline; nothing else is touched. The file itself must be a regular file
+ * owned by root or the caller and not writable by anybody else (-EPERM).
+ */
+int plan_load(const char *path, struct plan **ret, char **ret_error);
+
+/* NULL is fine. */
+void plan_free(struct plan *p);
+
+/*
+ * The same without a file, for `postern export`: DIR[:ro] and an address.
+ * The share's name is DIR's last component, made unique with -2, -3, ...
+ * Errors as plan_load(), the text without file and line.
+ */
+int plan_new(const char *tenant, struct plan **ret);
+int plan_add_share(struct plan *p, const char *dir_and_access, char **ret_error);
+int plan_add_listen(struct plan *p, const char *address, char **ret_error);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * How the broker makes a child: namespaces, one fd, exec of a fixed binary.
+ */
+#ifndef POSTERN_SANDBOX_SPAWN_H
+#define POSTERN_SANDBOX_SPAWN_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct spawn {
+    int exe_fd;       /* O_PATH or O_RDONLY of the binary */
+    const char *name; /* argv[0]: "postern-worker"; never a value */
+    int boot_fd;      /* becomes fd 3 of the child; stays open here */
+    bool own_userns;  /* rootless: give it a user namespace that maps one id */
+};
+
+/*
+ * clone3(2) into new mount, pid, net, ipc, uts and cgroup namespaces, then
+ * execveat(2) with an empty environment; fds 0, 1, 2 are /dev/null for stdin
+ * and stdout and the caller's stderr until the sandbox replaces them; nothing
+ * else is inherited but fd 3. Dies with the calling thread (PR_SET_PDEATHSIG).
+ * 0 with *ret_pid and *ret_pidfd (owned by the caller, CLOEXEC), or -errno.
+ */
+int spawn_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd);
+
+/*
+ * Rootless broker: enter a user and mount namespace that maps only the own
+ * uid and gid, to themselves, where mounts may be made. Before any thread.
+ * 0 or -errno of unshare(2) or of writing the maps.
+ */
+int spawn_enter_userns(void);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * File operations as the front-ends see them: typed, asynchronous, neutral.
+ * A front-end never sees a frame. Implementations: the channel (worker/fs.c)
+ * and an in-memory file system for tests (tests/lib/synth.c).
+ *
+ * Every call is answered exactly once through call->done, never from within
+ * fs_*() itself, also when the helper is gone (-EIO).
+ */
+#ifndef POSTERN_WORKER_FS_H
+#define POSTERN_WORKER_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/msg.h"
+#include "ipc/ops.h"
+
+struct fs;
+struct fs_call;
+
+/* status is 0 or -errno; rep is the operation's Rep on 0, else NULL, and
+ * dies when done returns. The call's memory is the caller's again. */
+typedef void fs_done(struct fs_call *call, int status, const ProtobufCMessage *rep);
+
+/* One call; lives in the front-end's request, not copied. */
+struct fs_call {
+    fs_done *done;
+    uint8_t *payload;     /* slab space from fs_payload_get(), or NULL */
+    uint32_t payload_len; /* bytes of it that the call may use */
+    bool narrowed;        /* attached as ";ro": refuse writing operations here */
+    uint32_t tag;         /* the implementation's */
+};
+
+struct fs_impl {
+    /* 0: accepted, done will be called. -EROFS: a writing operation on a
+     * read-only share. -EAGAIN: no room now, try when a reply has come.
+     * -EIO: the helper is gone. */
+    int (*submit)(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *call);
+    uint8_t *(*payload_get)(struct fs *fs, uint32_t n);
+    void (*payload_put)(struct fs *fs, uint8_t *p, uint32_t n);
+};
+
+struct fs {
+    const struct fs_impl *impl;
+    const char *name; /* the share's; borrowed */
+    bool read_only;
+};
+
+/* The only way to a helper: refuses what op_info() says writes on a read-only
+ * or narrowed share, then submits. Used by the stubs below alone. */
+int fs_submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *call);
+
+/* Slab space for n bytes, page aligned; NULL when there is none now. Given
+ * back with the same n. */
+uint8_t *fs_payload_get(struct fs *fs, uint32_t n);
+void fs_payload_put(struct fs *fs, uint8_t *p, uint32_t n);
+
+/* fs_mkdir(fs, &req, call) and its sisters: what fs_submit() returns. */
+#define OP(id, upper, lower, camel, access, block, payload)                                        \
+    static inline int fs_##lower(struct fs *fs, const Postern__V1__##camel##Req *req,              \
+                                 struct fs_call *call)                                             \
+    {                                                                                              \
+        return fs_submit(fs, OP_##upper, &req->base, call);                                        \
+    }
+#include "ipc/ops.def"
+#undef OP
+
+#endif
