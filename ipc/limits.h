@@ -5,22 +5,22 @@
 #ifndef POSTERN_IPC_LIMITS_H
 #define POSTERN_IPC_LIMITS_H
 
-#define NAME_LEN_MAX 255             /* NAME_MAX of Linux, bytes */
+#define NAME_LEN_MAX 255 /* NAME_MAX of Linux, bytes */
 #define NAME_BUF (NAME_LEN_MAX + 1)
-#define TARGET_LEN_MAX 4095          /* symlink target, PATH_MAX less its NUL */
-#define WALK_MAX 16                  /* components, MAXWELEM of 9P */
+#define TARGET_LEN_MAX 4095 /* symlink target, PATH_MAX less its NUL */
+#define WALK_MAX 16         /* components, MAXWELEM of 9P */
 
-#define SHARES_PER_TENANT_MAX 48     /* three fds each in one SCM_RIGHTS message */
+#define SHARES_PER_TENANT_MAX 48 /* three fds each in one SCM_RIGHTS message */
 #define LISTENERS_PER_TENANT_MAX 16
-#define CHILD_FDS_MAX 200            /* in one Boot; the kernel takes 253 */
-#define BOOT_MSG_MAX 65536           /* bytes of any message on fd 3 */
-#define LOG_TEXT_MAX 1024            /* bytes of one log line of a child */
+#define CHILD_FDS_MAX 200  /* in one Boot; the kernel takes 253 */
+#define BOOT_MSG_MAX 65536 /* bytes of any message on fd 3 */
+#define LOG_TEXT_MAX 1024  /* bytes of one log line of a child */
 
-#define FRAME_MAX 8192               /* bytes of one ring record, header included */
-#define RING_BYTES (256u * 1024u)    /* each ring; a power of two */
+#define FRAME_MAX 8192            /* bytes of one ring record, header included */
+#define RING_BYTES (256u * 1024u) /* each ring; a power of two */
 #define SLAB_BYTES (16u * 1024u * 1024u)
 #define SLAB_PAGE 4096u
-#define IN_FLIGHT_MAX 512            /* requests of one channel without a reply */
+#define IN_FLIGHT_MAX 512 /* requests of one channel without a reply */
 
 #define MSIZE_MIN 4096u
 #define MSIZE_MAX (1024u * 1024u + 24u) /* 1 MiB of data and its 9P header */

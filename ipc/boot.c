@@ -1,0 +1,149 @@
+/*
+ * The messages of fd 3.
+ *
+ * Runs in: broker and its children.   Trusts: a child trusts its broker; the
+ * broker trusts nobody, so what comes up is bounded and unpacked defensively.
+ * Owns: nothing; what it returns is the caller's.
+ */
+#include "ipc/boot.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ipc/fd.h"
+#include "ipc/limits.h"
+
+#define SMALL_MSG_MAX 4096 /* anything but a Boot */
+
+int
+boot_send(int sock, const Postern__V1__Boot *b, const int *fds, size_t nfds)
+{
+    size_t n = postern__v1__boot__get_packed_size(b);
+    _clean(clean_free) uint8_t *buf = NULL;
+
+    if (n == 0 || n > BOOT_MSG_MAX)
+        return -EMSGSIZE;
+    buf = malloc(n);
+    if (buf == NULL)
+        return -ENOMEM;
+    postern__v1__boot__pack(b, buf);
+    return fd_send(sock, buf, n, fds, nfds);
+}
+
+int
+boot_recv(Postern__V1__Boot **ret, int *fds, size_t room, size_t *ret_nfds)
+{
+    _clean(clean_free) uint8_t *buf = malloc(BOOT_MSG_MAX);
+    Postern__V1__Boot *b;
+    ssize_t n;
+
+    if (buf == NULL)
+        return -ENOMEM;
+    n = fd_recv(BOOT_FD, buf, BOOT_MSG_MAX, fds, room, ret_nfds);
+    if (n < 0)
+        return (int)n;
+    b = postern__v1__boot__unpack(NULL, (size_t)n, buf);
+    if (b == NULL || b->version != BOOT_VERSION || (b->worker == NULL) == (b->helper == NULL)) {
+        boot_free(b);
+        while (*ret_nfds > 0)
+            close(fds[--*ret_nfds]);
+        return -EPROTO;
+    }
+    *ret = b;
+    return 0;
+}
+
+void
+boot_free(Postern__V1__Boot *b)
+{
+    if (b != NULL)
+        postern__v1__boot__free_unpacked(b, NULL);
+}
+
+static int
+small_send(int sock, const ProtobufCMessage *m)
+{
+    uint8_t buf[SMALL_MSG_MAX];
+    size_t n = protobuf_c_message_get_packed_size(m);
+
+    if (n > sizeof(buf))
+        return -EMSGSIZE;
+    protobuf_c_message_pack(m, buf);
+    return send(sock, buf, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* 1 and *ret, 0 when the peer is gone, -errno. */
+static int
+small_recv(int sock, const ProtobufCMessageDescriptor *d, ProtobufCMessage **ret)
+{
+    uint8_t buf[SMALL_MSG_MAX];
+    ssize_t n = recv(sock, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC);
+
+    if (n < 0)
+        return errno == ECONNRESET ? 0 : -errno;
+    if (n == 0)
+        return 0;
+    if ((size_t)n > sizeof(buf))
+        return -EPROTO;
+    *ret = protobuf_c_message_unpack(d, NULL, (size_t)n, buf);
+    return *ret == NULL ? -EPROTO : 1;
+}
+
+int
+from_child_send(int sock, const Postern__V1__FromChild *m)
+{
+    return small_send(sock, &m->base);
+}
+
+int
+to_child_send(int sock, const Postern__V1__ToChild *m)
+{
+    return small_send(sock, &m->base);
+}
+
+int
+from_child_recv(int sock, Postern__V1__FromChild **ret)
+{
+    ProtobufCMessage *m;
+    int r = small_recv(sock, &postern__v1__from_child__descriptor, &m);
+
+    if (r <= 0)
+        return r;
+    *ret = (Postern__V1__FromChild *)m;
+    if (((*ret)->ready == NULL) != ((*ret)->log == NULL))
+        return 1;
+    from_child_free(*ret);
+    return -EPROTO;
+}
+
+int
+to_child_recv(int sock, Postern__V1__ToChild **ret)
+{
+    ProtobufCMessage *m;
+    int r = small_recv(sock, &postern__v1__to_child__descriptor, &m);
+
+    if (r <= 0)
+        return r;
+    *ret = (Postern__V1__ToChild *)m;
+    if ((*ret)->share_gone != NULL)
+        return 1;
+    to_child_free(*ret);
+    return -EPROTO;
+}
+
+void
+from_child_free(Postern__V1__FromChild *m)
+{
+    if (m != NULL)
+        postern__v1__from_child__free_unpacked(m, NULL);
+}
+
+void
+to_child_free(Postern__V1__ToChild *m)
+{
+    if (m != NULL)
+        postern__v1__to_child__free_unpacked(m, NULL);
+}
