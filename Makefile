@@ -148,12 +148,14 @@ lint: $(GEN_H)
 	@tools/lint $(O)
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
-BENCHES = $(patsubst bench/%.c,$(O)/bench/%,$(wildcard bench/*.c))
-$(O)/bench/%: $(O)/obj/bench/%.o $(O)/lib/control.a $(O)/lib/ipc.a
+$(O)/bench/bench: $(call obj,$(call src,bench)) $(O)/lib/control.a $(O)/lib/ipc.a
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lprotobuf-c -pthread
-bench: all $(BENCHES)
-	@POSTERN_BIN=$(O) bench/run
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lprotobuf-c -ljansson
+bench:
+	@tools/setup bench
+	@$(MAKE) --no-print-directory all $(O)/bench/bench
+	@POSTERN_BIN=$(O) bench/run $(BENCH)
 
 # --- install ---------------------------------------------------------------------
 .PHONY: install clean
