@@ -8,6 +8,7 @@
 #ifndef POSTERN_CONTROL_NINE_CLIENT_H
 #define POSTERN_CONTROL_NINE_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -52,6 +53,9 @@ struct nc; /* one connection */
 
 /* "unix:PATH" or "tcp:HOST:PORT". 0 and *ret, or -errno. nc_close() ends it. */
 int nc_connect(const char *address, struct nc **ret);
+/* The same over a connected stream socket, which becomes the connection's; on
+ * failure (-ENOMEM) it stays the caller's. */
+int nc_open_fd(int fd, struct nc **ret);
 void nc_close(struct nc *c);
 int nc_fd(const struct nc *c);
 uint32_t nc_msize(const struct nc *c);
@@ -115,6 +119,8 @@ struct nc_reply {
     const uint8_t *body; /* size - 7 bytes, until the next nc_pull() */
 };
 int nc_pull(struct nc *c, struct nc_reply *ret); /* 0 or -errno */
+/* True when nc_pull() would answer from what was already received. */
+bool nc_has_reply(const struct nc *c);
 /* nc_push() then nc_pull(); an Rlerror becomes -errno, another type -EPROTO. */
 int nc_ask(struct nc *c, uint8_t want_type, struct nc_reply *ret);
 

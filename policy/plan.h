@@ -14,27 +14,29 @@ enum plan_access { ACCESS_READ_ONLY, ACCESS_READ_WRITE };
 enum plan_transport { TRANSPORT_UNIX, TRANSPORT_TCP };
 
 struct plan_listen {
-    char *address;       /* as written: "unix:/run/x.9p", "tcp:127.0.0.1:5640" */
+    char *address; /* as written: "unix:/run/x.9p", "tcp:127.0.0.1:5640" */
     enum plan_transport transport;
-    char *path;          /* unix: the socket's path; else NULL */
-    char *host;          /* tcp: numeric address; else NULL */
-    uint16_t port;       /* tcp; 0: any */
-    char *group;         /* unix: group that may connect; NULL: nobody but the owner */
-    bool allow_remote;   /* tcp: other than loopback was asked for */
-    unsigned line;       /* in the policy file; 0 when made by plan_add_* */
+    char *path;        /* unix: the socket's path; else NULL */
+    char *host;        /* tcp: numeric address; else NULL */
+    uint16_t port;     /* tcp; 0: any */
+    char *group;       /* unix: group that may connect; NULL: nobody but the owner */
+    bool allow_remote; /* tcp: other than loopback was asked for */
+    const char *file;  /* where the policy says so; borrowed from plan.files, */
+    unsigned line;     /* NULL and 0 when made by plan_add_* */
 };
 
 struct plan_share {
-    char *name;          /* 1..64 of [A-Za-z0-9._-], not starting with "." or "-" */
-    char *path;          /* absolute */
+    char *name; /* 1..64 of [A-Za-z0-9._-], not starting with "." or "-" */
+    char *path; /* absolute */
     enum plan_access access;
-    bool has_owner;      /* owner = "uid:gid" was set */
+    bool has_owner; /* owner = "uid:gid" was set */
     uid_t owner_uid;
     gid_t owner_gid;
-    bool has_present;    /* present-as = "uid:gid" was set */
+    bool has_present; /* present-as = "uid:gid" was set */
     uid_t present_uid;
     gid_t present_gid;
-    bool allow_set_id;   /* set-id = allow */
+    bool allow_set_id; /* set-id = allow */
+    const char *file;  /* as in plan_listen */
     unsigned line;
 };
 
@@ -51,12 +53,15 @@ struct plan_tenant {
     size_t nshares;
     struct plan_limits limits;
     bool best_effort; /* sandbox = best-effort */
+    const char *file; /* as in plan_listen */
     unsigned line;
 };
 
 struct plan {
     struct plan_tenant *tenants;
     size_t ntenants;
+    char **files; /* names of the policy file and of all it includes */
+    size_t nfiles;
 };
 
 /*
