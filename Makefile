@@ -98,10 +98,11 @@ TEST_ARCHIVES = $(O)/lib/test.a $(O)/lib/worker.a $(O)/lib/proxy-helper.a $(O)/l
                 $(O)/lib/control.a $(O)/lib/policy.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
 $(O)/lib/test.a: $(call obj,$(wildcard tests/lib/*.c))
 $(O)/lib/test-sandbox.a: $(patsubst sandbox/%.c,$(O)/obj/test-sandbox/%.o,$(call src,sandbox))
-$(O)/tests/escape/%: $(O)/obj/tests/escape/%.o $(O)/lib/test-sandbox.a $(TEST_ARCHIVES)
+ESCAPE_OBJS = $(call obj,$(filter-out tests/escape/test_%,$(wildcard tests/escape/*.c)))
+$(O)/tests/escape/%: $(O)/obj/tests/escape/%.o $(ESCAPE_OBJS) $(O)/lib/test-sandbox.a $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(O)/lib/test-sandbox.a \
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(ESCAPE_OBJS) $(O)/lib/test-sandbox.a \
 	    -Wl,--start-group $(filter-out %/sandbox.a,$(TEST_ARCHIVES)) -Wl,--end-group \
 	    -lcmocka -lconfuse -levent_core $(BASE_LIBS) -pthread
 $(O)/tests/%: $(O)/obj/tests/%.o $(TEST_ARCHIVES)
@@ -164,12 +165,14 @@ bench:
 .PHONY: install clean
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/postern \
-	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
+	    $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 755 $(O)/postern $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(O)/posternd $(O)/postern-worker $(O)/postern-helper \
 	    $(DESTDIR)$(PREFIX)/libexec/postern/
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 clean:
 	rm -rf $(O) $(O)-asan $(O)-tsan
 

@@ -23,7 +23,7 @@ enum rule_when {
     ALWAYS = 0,
     IF_WRITABLE = 1 << 0, /* helper of a read-write share */
     IF_READ_ONLY = 1 << 1,
-    IF_POOL = 1 << 2,     /* the process has threads */
+    IF_POOL = 1 << 2, /* the process has threads */
 };
 
 enum rule_fds {
@@ -31,6 +31,30 @@ enum rule_fds {
     EVENT_FDS, /* one filter rule for each of profile.event_fds, as argument 0 */
     BOOT_FDS,  /* argument 0 is BOOT_FD */
 };
+
+/*
+ * Tests of argument n, for rule.cmp. The kernel reads int, unsigned and
+ * mode_t arguments from the low 32 bits alone, so nothing else is looked at;
+ * LONG_ is for long and size_t. One test per argument: fold what must be set
+ * and what must not into ARG_BITS.
+ */
+#define ARG_IS(n, v) ARG_MASKED(n, UINT32_MAX, v)
+/* Every bit outside of allowed is 0. */
+#define ARG_ONLY(n, allowed) ARG_MASKED(n, ~(allowed), 0)
+/* The same, and all bits of needed (a part of allowed) are 1. */
+#define ARG_BITS(n, allowed, needed) ARG_MASKED(n, ~(allowed) | (needed), needed)
+#define ARG_MASKED(n, mask, v)                                                                     \
+    {                                                                                              \
+        (n), SCMP_CMP_MASKED_EQ, (uint32_t)(mask), (uint32_t)(v)                                   \
+    }
+#define LONG_IS(n, v)                                                                              \
+    {                                                                                              \
+        (n), SCMP_CMP_EQ, (scmp_datum_t)(v), 0                                                     \
+    }
+#define LONG_ONLY(n, allowed)                                                                      \
+    {                                                                                              \
+        (n), SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(allowed), 0                                       \
+    }
 
 /* One system call that stays possible, and why. Everything else kills. */
 struct rule {
@@ -60,14 +84,14 @@ struct sandbox_profile {
     unsigned when;        /* which rules apply: enum rule_when bits */
     const int *event_fds; /* borrowed; for EVENT_FDS rules */
     size_t nevent_fds;
-    int mount_fd;         /* the share as a detached mount, or -1: no files at all */
-    bool read_only;       /* the share's access */
-    uid_t uid;            /* become this (root mode) */
+    int mount_fd;   /* borrowed: the share as a detached mount, or -1: no files at all */
+    bool read_only; /* the share's access */
+    uid_t uid;      /* become this (root mode) */
     gid_t gid;
-    bool own_userns;      /* rootless: ids stay, groups cannot be dropped */
-    bool best_effort;     /* go on without Landlock if the kernel has none */
-    rlim_t nofile;        /* RLIMIT_NOFILE */
-    rlim_t file_size;     /* RLIMIT_FSIZE, bytes; 0: may not write files */
+    bool own_userns;  /* rootless: ids stay, groups cannot be dropped */
+    bool best_effort; /* go on without Landlock if the kernel has none */
+    rlim_t nofile;    /* RLIMIT_NOFILE; less if the broker's own hard limit is less */
+    rlim_t file_size; /* RLIMIT_FSIZE, bytes; 0: may not write files */
 };
 
 struct sandbox_report {
@@ -80,16 +104,21 @@ struct sandbox_report {
 /*
  * Namespaces are ours already (spawn.h). Makes the empty root with the share
  * below it, drops ids, capabilities and groups, sets limits, no-new-privs and
- * Landlock. The working directory becomes a clone of /proc/self/fd, so that
- * the name "7" is fd 7 on every kernel; "" and "..": nothing. fds 0 to 2 are
- * replaced by O_PATH fds of the empty root. Every other open fd stays.
- * Single-threaded caller. 0, or -errno with ret->step naming what failed:
- * the process must then exit with EXIT_SANDBOX.
+ * Landlock. With a share, the working directory becomes a clone of
+ * /proc/self/fd, so that the name "7" is fd 7 on every kernel; "" and "..":
+ * nothing. fds 0 to 2 are replaced by O_PATH fds of the empty root. Every
+ * other open fd stays; mount_fd is then the attached mount, the same as
+ * root_fd, and the caller may close it. All signals go back to their default
+ * but SIGPIPE and SIGXFSZ, which are ignored. The process must be the one
+ * that spawn_child() made, not a fork of it. Single-threaded caller. 0, or -errno with ret->step
+ * naming what failed: the process must then exit with EXIT_SANDBOX.
  */
 int sandbox_confine(const struct sandbox_profile *p, struct sandbox_report *ret);
 
 /*
- * After the caller's threads exist: no more processes (RLIMIT_NPROC 0) and
+ * After the caller's threads exist and have begun their work (a thread that
+ * still starts makes calls of the C library that no table lists: wait for
+ * each): no more processes (RLIMIT_NPROC 0) and
  * the seccomp filter on all threads (TSYNC, default KILL_PROCESS). Only the
  * rules are possible from here on. Errors as sandbox_confine().
  */
@@ -100,20 +129,31 @@ void sandbox_print(FILE *out, const struct sandbox_profile *p);
 
 /*
  * Broker: a deny-list for itself (ptrace, bpf, keyrings, io_uring, module and
- * kexec calls, ...), and only the capabilities it needs (root mode).
+ * kexec calls, ...), only the capabilities it needs to make children and to
+ * reach shares, no-new-privs, and not dumpable. What needs any other one
+ * (CHOWN of a socket, a port below 1024) comes before. Rootless: call
+ * spawn_enter_userns() before. Children inherit the list and narrow it.
+ * 0 or -errno with ret->step, as sandbox_confine().
  */
 int sandbox_broker(bool rootless, struct sandbox_report *ret);
 
 /*
- * What this kernel lacks of what Postern needs. NULL: nothing. Else a text
- * that says what is missing and what to do; static storage.
+ * What this kernel lacks of what Postern needs, the hardest first. NULL:
+ * nothing. Else a text that says what is missing and what to do; static
+ * storage. Only the lack of Landlock may be lived with (best_effort):
+ * sandbox_lacks_only_landlock() tells. Call before any thread exists.
  */
 const char *sandbox_kernel_lacks(bool rootless);
+bool sandbox_lacks_only_landlock(const char *lacks);
 
 #ifdef POSTERN_SANDBOX_TEST
-/* Test builds only (tests/escape): leave layers out, enum layer bits; to
- * show what each layer stops alone. */
-extern unsigned sandbox_test_skip;
+/*
+ * Test builds only (tests/escape): leave layers out, to show what each stops
+ * alone. SHARE_READ_ONLY: take the mount as it is; LANDLOCK; SECCOMP.
+ */
+extern unsigned sandbox_test_skip; /* enum layer bits */
+/* Pretend that the kernel's Landlock is this old; 0: no pretence. */
+extern unsigned sandbox_test_landlock_abi;
 #endif
 
 #endif

@@ -15,14 +15,16 @@
  * a directory (-ENOTDIR), a directory on the way that others may rewrite
  * (-EPERM; sticky ones are fine), a kernel file system such as proc or sysfs
  * (-EXDEV), a tree with other file systems mounted below it (-EBUSY).
- * On success an O_PATH fd of the root, the caller's, and its *ret_st.
+ * On success an O_PATH fd of the root, the caller's, and its *ret_st. It can
+ * be cloned only in the mount namespace where it was opened: rootless, open
+ * (again) after spawn_enter_userns().
  * On failure -errno, and *ret_at is how many bytes of path were fine.
  */
 int share_root_open(const char *path, struct stat *ret_st, size_t *ret_at);
 
 struct share_mount {
     bool read_only;
-    bool idmap;               /* show disk_uid:disk_gid as uid:gid, and write back the same way */
+    bool idmap; /* show disk_uid:disk_gid as uid:gid, and write back the same way */
     uid_t disk_uid, uid;
     gid_t disk_gid, gid;
 };

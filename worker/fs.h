@@ -39,6 +39,8 @@ struct fs_impl {
     int (*submit)(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *call);
     uint8_t *(*payload_get)(struct fs *fs, uint32_t n);
     void (*payload_put)(struct fs *fs, uint8_t *p, uint32_t n);
+    /* See fs_blame(). */
+    void (*blame)(struct fs *fs, const char *what);
 };
 
 struct fs {
@@ -46,6 +48,11 @@ struct fs {
     const char *name; /* the share's; borrowed */
     bool read_only;
 };
+
+/* 0, or -EROFS: the operation writes and the share is read-only, or the
+ * caller's attach was narrowed to reading. The only place that says so in
+ * the worker; fs_submit() asks it for every call. */
+int fs_access(const struct fs *fs, unsigned op, bool narrowed);
 
 /* The only way to a helper: refuses what op_info() says writes on a read-only
  * or narrowed share, then submits. Used by the stubs below alone. */
@@ -55,6 +62,16 @@ int fs_submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs
  * back with the same n. */
 uint8_t *fs_payload_get(struct fs *fs, uint32_t n);
 void fs_payload_put(struct fs *fs, uint8_t *p, uint32_t n);
+
+/* What came back cannot be true: this share's helper is broken. From now on
+ * every call is answered -EIO; other shares go on. what: for the log. */
+void fs_blame(struct fs *fs, const char *what);
+
+/* NULL when rep can be an answer to that request, else what is wrong with it.
+ * bound: how much was asked for, fs_bound() of the request. */
+const char *fs_reply_lies(unsigned op, uint32_t bound, const ProtobufCMessage *rep);
+/* READ, WRITE, READDIR: bytes; WALK: names; else 0. */
+uint32_t fs_bound(unsigned op, const ProtobufCMessage *req);
 
 /* fs_mkdir(fs, &req, call) and its sisters: what fs_submit() returns. */
 #define OP(id, upper, lower, camel, access, block, payload)                                        \

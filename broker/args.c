@@ -1,0 +1,159 @@
+/*
+ * posternd's arguments, and the hygiene that comes before anything else.
+ *
+ * Runs in: broker.   Trusts: the caller's arguments, not the fds it left open.
+ * Owns: nothing; the plan goes to broker_run().
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/broker.h"
+#include "ipc/fd.h"
+#include "ipc/log.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static const char usage_text[] =
+    "usage: posternd POLICY\n"
+    "       posternd check POLICY\n"
+    "       posternd export DIR[:ro]... --listen unix:PATH|tcp:127.0.0.1:PORT\n"
+    "       posternd --show-sandbox | --version | --help\n"
+    "Serves in the foreground until SIGINT or SIGTERM.\n";
+
+/* twin: sandbox_broker() in sandbox/ */
+static const char sandbox_text[] =
+    "posternd: no guest byte ever reaches it and it opens nothing below a share.\n"
+    "  as root it keeps the capabilities SYS_ADMIN (namespaces and mounts of its\n"
+    "  children), SETUID, SETGID, SETPCAP (their ids), DAC_READ_SEARCH (the way to a\n"
+    "  share's root) and KILL; as an ordinary user it has a user namespace that maps\n"
+    "  that user alone. Tracing, bpf, key rings, io_uring, module and kexec calls are\n"
+    "  denied, it cannot be traced or dumped, and its children inherit no file\n"
+    "  descriptor but one socket.\n";
+
+static int
+usage(void)
+{
+    fputs(usage_text, stderr);
+    return EXIT_USAGE;
+}
+
+/* 0, 1 and 2 are open, nothing else is. */
+static int
+fds_clean(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+        if (fd < 0)
+            return -errno;
+    } while (fd <= STDERR_FILENO);
+    return close_range((unsigned)STDERR_FILENO + 1, ~0u, 0) < 0 ? -errno : 0;
+}
+
+/* What the caller may have left blocked or ignored. */
+static void
+signals_clean(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+}
+
+static int
+plan_failed(char *why)
+{
+    log_error("%s", why != NULL ? why : "out of memory");
+    free(why);
+    return EXIT_FAILED;
+}
+
+static int
+run_policy(const char *file, bool check_only)
+{
+    struct plan *plan = NULL;
+    char *why = NULL;
+
+    if (plan_load(file, &plan, &why) < 0) {
+        /* As it is, for editors and people that jump to file:line: */
+        fprintf(stderr, "%s\n", why != NULL ? why : "out of memory");
+        free(why);
+        return EXIT_FAILED;
+    }
+    return broker_run(plan, check_only);
+}
+
+static int
+export_args(struct plan *plan, int argc, char **argv, char **ret_why)
+{
+    size_t shares = 0, listens = 0;
+    int r = 0;
+
+    for (int i = 0; i < argc && r == 0; i++) {
+        if (strcmp(argv[i], "--listen") == 0 && i + 1 < argc) {
+            r = plan_add_listen(plan, argv[++i], ret_why);
+            listens++;
+        } else if (argv[i][0] == '-') {
+            return -EINVAL;
+        } else {
+            r = plan_add_share(plan, argv[i], ret_why);
+            shares++;
+        }
+    }
+    return r == 0 && (shares == 0 || listens == 0) ? -EINVAL : r;
+}
+
+static int
+run_export(int argc, char **argv)
+{
+    struct plan *plan = NULL;
+    char *why = NULL;
+    int r = plan_new("export", &plan);
+
+    if (r < 0)
+        return plan_failed(NULL);
+    r = export_args(plan, argc, argv, &why);
+    if (r == 0)
+        return broker_run(plan, false);
+    plan_free(plan);
+    return why == NULL && r == -EINVAL ? usage() : plan_failed(why);
+}
+
+static int
+print(const char *s)
+{
+    return fputs(s, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILED : 0;
+}
+
+int
+broker_main(int argc, char **argv)
+{
+    log_to(LOG_TO_STDERR, "posternd");
+    if (fds_clean() < 0)
+        return EXIT_FAILED;
+    signals_clean();
+    umask(077);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc >= 2 && strcmp(argv[1], "export") == 0)
+        return run_export(argc - 2, argv + 2);
+    if (argc >= 2 && strcmp(argv[1], "check") == 0)
+        return argc == 3 ? run_policy(argv[2], true) : usage();
+    if (argc != 2)
+        return usage();
+    if (strcmp(argv[1], "--show-sandbox") == 0)
+        return print(sandbox_text);
+    if (strcmp(argv[1], "--version") == 0)
+        return print("posternd " POSTERND_VERSION "\n");
+    if (strcmp(argv[1], "--help") == 0)
+        return print(usage_text);
+    return argv[1][0] == '-' ? usage() : run_policy(argv[1], false);
+}

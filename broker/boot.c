@@ -1,0 +1,149 @@
+/*
+ * The one Boot message of a child: everything it needs to know, and its fds
+ * in the order that ipc/boot.proto gives.
+ *
+ * Runs in: broker.   Trusts: the plan.
+ * Owns: nothing beyond a call; the fds stay with offers and doors.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/broker.h"
+#include "ipc/fd.h"
+#include "ipc/limits.h"
+#include "ipc/log.h"
+
+struct fd_list {
+    int fds[CHILD_FDS_MAX];
+    size_t n;
+};
+
+static void
+fd_add(struct fd_list *l, int fd)
+{
+    if (l->n == CHILD_FDS_MAX || fd < 0)
+        bug("boot: fd %d as number %zu", fd, l->n);
+    l->fds[l->n++] = fd;
+}
+
+static void
+fd_add_channel(struct fd_list *l, const struct offer *o)
+{
+    fd_add(l, o->channel_fd);
+    fd_add(l, o->to_helper_fd);
+    fd_add(l, o->to_worker_fd);
+}
+
+static void
+sandbox_fill(Postern__V1__SandboxBoot *m, const struct child *c)
+{
+    const struct tenant *t = c->t;
+
+    postern__v1__sandbox_boot__init(m);
+    m->own_userns = t->b->rootless;
+    m->best_effort = t->plan->best_effort;
+    if (c->offer != NULL) {
+        m->uid = c->offer->uid;
+        m->gid = c->offer->gid;
+    } else if (!t->b->rootless) {
+        m->uid = m->gid = child_id(c->slot);
+    } else {
+        m->uid = geteuid();
+        m->gid = getegid();
+    }
+}
+
+static int
+boot_send_one(const struct child *c, Postern__V1__Boot *boot, const struct fd_list *l)
+{
+    Postern__V1__SandboxBoot sandbox;
+
+    sandbox_fill(&sandbox, c);
+    boot->version = BOOT_VERSION;
+    boot->tenant = c->t->plan->name;
+    boot->sandbox = &sandbox;
+    return boot_send(c->sock, boot, l->fds, l->n);
+}
+
+static int
+boot_helper(const struct child *c)
+{
+    const struct offer *o = c->offer;
+    const struct plan_share *plan = o->plan;
+    Postern__V1__HelperBoot helper = POSTERN__V1__HELPER_BOOT__INIT;
+    Postern__V1__Boot boot = POSTERN__V1__BOOT__INIT;
+    struct fd_list l = {.n = 0};
+    _clean(clean_fd) int mount_fd = offer_mount(o);
+
+    if (mount_fd < 0)
+        return log_errno(mount_fd, "share %s: mount %s", plan->name, plan->path);
+    helper.share = plan->name;
+    helper.read_only = plan->access == ACCESS_READ_ONLY;
+    helper.present_uid = plan->has_present ? plan->present_uid : o->owner_uid;
+    helper.present_gid = plan->has_present ? plan->present_gid : o->owner_gid;
+    helper.allow_set_id = plan->allow_set_id;
+    helper.nodes = c->t->plan->limits.nodes;
+    helper.open_files = c->t->plan->limits.open_files;
+    boot.helper = &helper;
+    fd_add(&l, mount_fd);
+    fd_add_channel(&l, o);
+    return boot_send_one(c, &boot, &l);
+}
+
+/* The arrays of a WorkerBoot; everything else is borrowed from the plan. */
+struct worker_lists {
+    Postern__V1__ListenerBoot listeners[LISTENERS_PER_TENANT_MAX];
+    Postern__V1__ListenerBoot *listener_p[LISTENERS_PER_TENANT_MAX];
+    Postern__V1__ShareBoot shares[SHARES_PER_TENANT_MAX];
+    Postern__V1__ShareBoot *share_p[SHARES_PER_TENANT_MAX];
+};
+
+static void
+worker_lists_fill(struct worker_lists *w, const struct tenant *t, struct fd_list *l)
+{
+    if (t->plan->nlistens > LISTENERS_PER_TENANT_MAX || t->plan->nshares > SHARES_PER_TENANT_MAX)
+        bug("tenant %s: policy let too much through", t->plan->name);
+    for (size_t i = 0; i < t->plan->nlistens; i++) {
+        postern__v1__listener_boot__init(&w->listeners[i]);
+        w->listeners[i].address = t->doors[i].plan->address;
+        w->listener_p[i] = &w->listeners[i];
+        fd_add(l, t->doors[i].fd);
+    }
+    for (size_t i = 0; i < t->plan->nshares; i++) {
+        postern__v1__share_boot__init(&w->shares[i]);
+        w->shares[i].name = t->offers[i].plan->name;
+        w->shares[i].read_only = t->offers[i].plan->access == ACCESS_READ_ONLY;
+        w->share_p[i] = &w->shares[i];
+        fd_add_channel(l, &t->offers[i]);
+    }
+}
+
+static int
+boot_worker(const struct child *c)
+{
+    const struct plan_tenant *plan = c->t->plan;
+    Postern__V1__WorkerBoot worker = POSTERN__V1__WORKER_BOOT__INIT;
+    Postern__V1__Boot boot = POSTERN__V1__BOOT__INIT;
+    struct fd_list l = {.n = 0};
+    struct worker_lists lists;
+
+    worker_lists_fill(&lists, c->t, &l);
+    worker.n_listeners = plan->nlistens;
+    worker.listeners = lists.listener_p;
+    worker.n_shares = plan->nshares;
+    worker.shares = lists.share_p;
+    worker.connections = plan->limits.connections;
+    worker.fids = plan->limits.fids;
+    worker.in_flight = plan->limits.in_flight;
+    worker.msize = plan->limits.msize;
+    boot.worker = &worker;
+    return boot_send_one(c, &boot, &l);
+}
+
+int
+boot_child(const struct child *c)
+{
+    return c->offer != NULL ? boot_helper(c) : boot_worker(c);
+}

@@ -1,0 +1,356 @@
+/*
+ * The order in which everything is set up, the loop, and the end.
+ *
+ * Runs in: broker.   Trusts: the policy.
+ * Owns: the tenants, the event base and the binaries' fds.
+ */
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ipc/fd.h"
+#include "ipc/log.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/spawn.h"
+
+enum { EXIT_FAILED = 1 };
+
+int64_t
+broker_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec;
+}
+
+int
+broker_refuse(int r, const char *file, unsigned line, const char *fmt, ...)
+{
+    char text[LOG_LINE_ROOM];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (file != NULL)
+        (void)dprintf(STDERR_FILENO, "%s:%u: %s\n", file, line, text);
+    else
+        log_error("%s", text);
+    return r;
+}
+
+/* --- the loop ------------------------------------------------------------------ */
+
+static bool
+all_in(const struct broker *b, enum tenant_state state)
+{
+    for (size_t i = 0; i < b->plan->ntenants; i++)
+        if (b->tenants[i].state != state)
+            return false;
+    return true;
+}
+
+void
+broker_look(struct broker *b)
+{
+    if (b->stopping) {
+        if (all_in(b, TENANT_DOWN))
+            event_base_loopbreak(b->base);
+    } else if (!b->up && all_in(b, TENANT_SERVING)) {
+        b->up = true;
+        announce(b);
+    }
+}
+
+void
+broker_stop(struct broker *b, int exit_code)
+{
+    const struct timeval most = {.tv_sec = STOP_SECONDS};
+
+    if (b->stopping)
+        return;
+    b->stopping = true;
+    b->exit_code = exit_code;
+    (void)event_add(b->overdue, &most);
+    for (size_t i = 0; i < b->plan->ntenants; i++)
+        tenant_end(&b->tenants[i]);
+    broker_look(b);
+}
+
+static void
+on_signal(evutil_socket_t sig, short what, void *ctx)
+{
+    (void)what;
+    log_info("ends on signal %d (%s)", (int)sig, strsignal((int)sig));
+    broker_stop(ctx, 0);
+}
+
+static void
+on_overdue(evutil_socket_t fd, short what, void *ctx)
+{
+    struct broker *b = ctx;
+
+    (void)fd;
+    (void)what;
+    log_warn("a child is still busy with a disk; it ends when the disk answers");
+    event_base_loopbreak(b->base);
+}
+
+static int
+loop_init(struct broker *b)
+{
+    b->base = event_base_new();
+    if (b->base == NULL)
+        return -ENOMEM;
+    b->sigint = evsignal_new(b->base, SIGINT, on_signal, b);
+    b->sigterm = evsignal_new(b->base, SIGTERM, on_signal, b);
+    b->sighup = evsignal_new(b->base, SIGHUP, on_signal, b);
+    b->overdue = evtimer_new(b->base, on_overdue, b);
+    if (b->sigint == NULL || b->sigterm == NULL || b->sighup == NULL || b->overdue == NULL)
+        return -ENOMEM;
+    if (event_add(b->sigint, NULL) < 0 || event_add(b->sigterm, NULL) < 0 ||
+        event_add(b->sighup, NULL) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+static void
+loop_done(struct broker *b)
+{
+    struct event *all[] = {b->sigint, b->sigterm, b->sighup, b->overdue};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (all[i] != NULL)
+            event_free(all[i]);
+    if (b->base != NULL)
+        event_base_free(b->base);
+}
+
+/* --- set-up -------------------------------------------------------------------- */
+
+static int
+kernel_check(const struct broker *b)
+{
+    const char *lacks = sandbox_kernel_lacks(b->rootless);
+    bool best_effort = true;
+
+    if (lacks == NULL)
+        return 0;
+    for (size_t i = 0; i < b->plan->ntenants; i++)
+        best_effort = best_effort && b->plan->tenants[i].best_effort;
+    if (best_effort && sandbox_lacks_only_landlock(lacks)) {
+        log_warn("%s; goes on, as sandbox = best-effort allows", lacks);
+        return 0;
+    }
+    log_error("%s", lacks);
+    return -ENOSYS;
+}
+
+/* A program that lies beside this one. The fd, or -errno after saying so. */
+static int
+exe_open(const char *name)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - NAME_MAX - 2);
+    char *slash;
+    int fd;
+
+    if (n < 0)
+        return log_errno(-errno, "read /proc/self/exe");
+    path[n] = '\0';
+    slash = strrchr(path, '/');
+    if (slash == NULL)
+        return log_errno(-ENOENT, "find %s", name);
+    strcpy(slash + 1, name);
+    fd = open(path, O_PATH | O_CLOEXEC);
+    return fd < 0 ? log_errno(-errno, "open %s, which has to lie beside posternd", path) : fd;
+}
+
+static int
+tenants_load(struct broker *b)
+{
+    unsigned slot = 0;
+    int r = 0;
+
+    b->tenants = calloc(b->plan->ntenants, sizeof(*b->tenants));
+    if (b->tenants == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < b->plan->ntenants; i++) {
+        int one = tenant_load(&b->tenants[i], b, &b->plan->tenants[i], &slot);
+
+        r = r == 0 ? one : r;
+    }
+    if (r == 0 && slot > CHILD_ID_BLOCK) {
+        log_error("%u processes would be needed, which is more than the %u that one posternd "
+                  "may have: split the policy",
+                  slot, CHILD_ID_BLOCK);
+        r = -E2BIG;
+    }
+    return r;
+}
+
+static int
+doors_open(struct broker *b)
+{
+    for (size_t i = 0; i < b->plan->ntenants; i++) {
+        struct tenant *t = &b->tenants[i];
+
+        for (size_t j = 0; j < t->plan->nlistens; j++) {
+            int r = door_open(&t->doors[j], &t->plan->listens[j]);
+
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+static void
+warn_groups(void)
+{
+    gid_t groups[NGROUPS_MAX];
+    int n = getgroups(NGROUPS_MAX, groups);
+
+    for (int i = 0; i < n; i++)
+        if (groups[i] != getegid()) {
+            log_warn("an ordinary user cannot drop its supplementary groups: files that they "
+                     "may reach in a share can be reached by its guests");
+            return;
+        }
+}
+
+static int
+enter_userns(struct broker *b)
+{
+    int r;
+
+    warn_groups();
+    r = spawn_enter_userns();
+    if (r < 0)
+        return log_errno(r, "enter a user namespace");
+    for (size_t i = 0; i < b->plan->ntenants; i++)
+        for (size_t j = 0; j < b->plan->tenants[i].nshares; j++) {
+            r = offer_reopen(&b->tenants[i].offers[j]);
+            if (r < 0)
+                return r;
+        }
+    return 0;
+}
+
+static int
+identities(struct broker *b)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < b->plan->ntenants && r == 0; i++) {
+        struct tenant *t = &b->tenants[i];
+
+        for (size_t j = 0; j < t->plan->nshares && r == 0; j++)
+            r = offer_identity(&t->offers[j], b->rootless, t->helpers[j].slot);
+    }
+    return r;
+}
+
+static int
+lock_in(struct broker *b)
+{
+    struct sandbox_report report;
+    int r = sandbox_broker(b->rootless, &report);
+
+    return r < 0 ? log_errno(r, "posternd's own sandbox: %s", report.step) : 0;
+}
+
+/* Everything up to the first child. Listeners come before the user namespace
+ * and the sandbox: giving a socket to a group needs what both take away. */
+static int
+set_up(struct broker *b)
+{
+    int r = doors_open(b);
+
+    if (r == 0 && b->rootless)
+        r = enter_userns(b);
+    if (r == 0)
+        r = identities(b);
+    return r == 0 ? lock_in(b) : r;
+}
+
+/* --- running ------------------------------------------------------------------- */
+
+/* What `check` reports beside errors. */
+static int
+check_report(const struct broker *b)
+{
+    size_t shares = 0;
+
+    for (size_t i = 0; i < b->plan->ntenants; i++)
+        for (size_t j = 0; j < b->plan->tenants[i].nshares; j++) {
+            const struct offer *o = &b->tenants[i].offers[j];
+
+            shares++;
+            if (!o->plan->has_owner && !b->rootless && o->st.st_uid == 0 &&
+                o->plan->access == ACCESS_READ_WRITE)
+                log_warn("share %s: %s belongs to root, so what guests make there will too; "
+                         "owner = \"UID:GID\" changes that",
+                         o->plan->name, o->plan->path);
+        }
+    printf("ok: %zu tenant%s, %zu share%s\n", b->plan->ntenants, b->plan->ntenants == 1 ? "" : "s",
+           shares, shares == 1 ? "" : "s");
+    return 0;
+}
+
+static int
+serve(struct broker *b)
+{
+    if (set_up(b) < 0)
+        return EXIT_FAILED;
+    for (size_t i = 0; i < b->plan->ntenants && !b->stopping; i++)
+        tenant_start(&b->tenants[i]);
+    if (!(b->stopping && all_in(b, TENANT_DOWN)))
+        event_base_dispatch(b->base);
+    return b->exit_code;
+}
+
+static int
+load_and_serve(struct broker *b, bool check_only)
+{
+    if (kernel_check(b) < 0)
+        return EXIT_SANDBOX;
+    if (loop_init(b) < 0) {
+        log_error("no event loop: out of memory");
+        return EXIT_WORLD;
+    }
+    if (tenants_load(b) < 0)
+        return EXIT_FAILED;
+    if (check_only)
+        return check_report(b);
+    b->worker_exe = exe_open("postern-worker");
+    b->helper_exe = exe_open("postern-helper");
+    return b->worker_exe < 0 || b->helper_exe < 0 ? EXIT_FAILED : serve(b);
+}
+
+int
+broker_run(struct plan *plan, bool check_only)
+{
+    struct broker b = {
+        .plan = plan, .rootless = geteuid() != 0, .worker_exe = -1, .helper_exe = -1};
+    int r = load_and_serve(&b, check_only);
+
+    for (size_t i = 0; b.tenants != NULL && i < plan->ntenants; i++)
+        tenant_done(&b.tenants[i]);
+    free(b.tenants);
+    loop_done(&b);
+    clean_fd(&b.worker_exe);
+    clean_fd(&b.helper_exe);
+    plan_free(plan);
+    return r;
+}

@@ -1,0 +1,190 @@
+/*
+ * posternd: what it keeps of every tenant, and which file does what with it.
+ *
+ * All state is here as plain data; a tenant's life is the table in tenant.c.
+ */
+#ifndef POSTERN_BROKER_BROKER_H
+#define POSTERN_BROKER_BROKER_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "ipc/boot.h"
+#include "policy/plan.h"
+
+#define POSTERND_VERSION "0.1"
+#define LOG_LINE_ROOM 900
+
+/* The ids of children in root mode: this base, a block for each running
+ * posternd, a slot for each child. Nobody's files on a disk: a helper's mount
+ * maps them back to the share's owner. */
+#define CHILD_ID_BASE 0x70000000u
+#define CHILD_ID_BLOCK 0x1000u
+#define CHILD_ID_BLOCKS 0xff00u
+
+enum broker_times {                         /* seconds */
+                    START_SECONDS = 10,     /* a child has to say that it is ready */
+                    STOP_SECONDS = 5,       /* killed children have to be gone */
+                    BACKOFF_FIRST = 1,      /* before a tenant starts again, doubling ... */
+                    BACKOFF_MOST = 30,      /* ... up to this ... */
+                    BACKOFF_FORGOTTEN = 60, /* ... until it served that long */
+                    LOG_WINDOW = 10,        /* of a child's lines, in which ... */
+                    LOG_LINES = 100,        /* ... so many are printed */
+};
+
+/* A share of a tenant: a checked directory and who its helper will be. */
+struct offer {
+    const struct plan_share *plan; /* borrowed from the plan */
+    int root_fd;                   /* owned; O_PATH */
+    struct stat st;                /* of the root, in the host's ids */
+    uid_t owner_uid;               /* files belong to on the disk */
+    gid_t owner_gid;
+    uid_t uid; /* the helper's */
+    gid_t gid;
+    bool idmap; /* the mount shows owner as uid:gid */
+    /* The channel to the worker, from the tenant's start to the worker's
+     * boot; owned, else -1. */
+    int channel_fd, to_helper_fd, to_worker_fd;
+};
+
+/* A listening socket. */
+struct door {
+    const struct plan_listen *plan; /* borrowed from the plan */
+    int fd;                         /* owned */
+    uint16_t port;                  /* tcp: the real one */
+    dev_t dev;                      /* unix: the file we made, ... */
+    ino_t ino;                      /* ... so that no other is unlinked; 0: none */
+};
+
+/* One process: the worker, or the helper of one offer. */
+struct child {
+    struct tenant *t;    /* borrowed */
+    struct offer *offer; /* borrowed; NULL: the worker */
+    unsigned slot;       /* its number for ids */
+    int pidfd;           /* owned; -1: no process */
+    int sock;            /* owned; the boot socket; -1: closed */
+    struct event *ended; /* owned */
+    struct event *spoke; /* owned */
+    bool ready;
+    bool unwanted;  /* we killed it with its tenant: nothing to report */
+    int verdict;    /* or for this exit code, which its own end then is; 0: not */
+    int64_t window; /* when the current LOG_WINDOW began, seconds */
+    unsigned lines, dropped;
+};
+
+#define TENANT_STATES(X)                                                                           \
+    X(DOWN)    /* no children */                                                                   \
+    X(HELPERS) /* helpers spawned, not all ready */                                                \
+    X(WORKER)  /* helpers ready, worker spawned, not ready */                                      \
+    X(SERVING) /* guest traffic flows */                                                           \
+    X(ENDING)  /* children killed, not all reaped */                                               \
+    X(RESTING) /* no children; the back-off timer runs */
+
+enum tenant_state {
+#define STATE(name) TENANT_##name,
+    TENANT_STATES(STATE)
+#undef STATE
+        TENANT_STATES_END
+};
+
+struct tenant {
+    struct broker *b;               /* borrowed */
+    const struct plan_tenant *plan; /* borrowed from the plan */
+    enum tenant_state state;
+    struct offer *offers;  /* owned; plan->nshares */
+    struct door *doors;    /* owned; plan->nlistens */
+    struct child *helpers; /* owned; one per offer */
+    struct child worker;
+    struct event *timer; /* owned; start-up limit, or back-off */
+    unsigned backoff;    /* seconds to rest next time */
+    int64_t since;       /* seconds; when it began to serve */
+};
+
+struct broker {
+    struct plan *plan; /* owned */
+    bool rootless;
+    int worker_exe, helper_exe;                        /* owned; O_PATH */
+    struct tenant *tenants;                            /* owned; plan->ntenants */
+    struct event_base *base;                           /* owned */
+    struct event *sigint, *sigterm, *sighup, *overdue; /* owned */
+    bool up;                                           /* every tenant has served once */
+    bool stopping;
+    int exit_code;
+};
+
+/* args.c: the whole program but main(). */
+int broker_main(int argc, char **argv);
+
+/*
+ * broker.c: the order of set-up and the loop. The plan becomes the broker's.
+ * check_only: look at everything, start nothing. Returns the exit code.
+ */
+int broker_run(struct plan *plan, bool check_only);
+/* Say that something of the plan cannot be, as "FILE:LINE: ..." where a policy
+ * file says it (else file is NULL), and return r. */
+__attribute__((format(printf, 4, 5))) int broker_refuse(int r, const char *file, unsigned line,
+                                                        const char *fmt, ...);
+/* End everything, with this exit code. Idempotent; the first code counts. */
+void broker_stop(struct broker *b, int exit_code);
+/* Something of a tenant changed: announce when all serve, leave when all are
+ * down. */
+void broker_look(struct broker *b);
+/* Seconds of the monotonic clock. */
+int64_t broker_now(void);
+
+/*
+ * offer.c. Failures are said there with what to do, and returned as -errno.
+ * offer_open: the host's directory, checked. offer_reopen: rootless, after
+ * the user namespace was entered. offer_identity: owner and helper ids; slot
+ * is the helper's. offer_mount: a fresh mount for one helper, the caller's fd.
+ */
+int offer_open(struct offer *o, const struct plan_share *plan);
+int offer_reopen(struct offer *o);
+int offer_identity(struct offer *o, bool rootless, unsigned slot);
+int offer_mount(const struct offer *o);
+int offer_channel(struct offer *o);
+void offer_channel_close(struct offer *o);
+void offer_done(struct offer *o);
+
+/* door.c. Failures are said there with what to do, and returned as -errno. */
+int door_open(struct door *d, const struct plan_listen *plan);
+/* "unix:PATH", "tcp:HOST:PORT" with the real port, as a client writes it; valid
+ * until the next call. */
+const char *door_address(const struct door *d);
+/* Close it and unlink the file we made. */
+void door_done(struct door *d);
+
+/*
+ * child.c. child_init: no process yet. child_spawn: 0, or -errno after
+ * logging it, and there is none. child_kill: with its tenant; its end comes
+ * later as tenant_child_ended().
+ */
+void child_init(struct child *c, struct tenant *t, struct offer *o, unsigned slot);
+int child_spawn(struct child *c);
+void child_kill(struct child *c);
+bool child_lives(const struct child *c);
+/* "blue/worker", "blue/tools"; valid until the next call. */
+const char *child_name(const struct child *c);
+uid_t child_id(unsigned slot);
+
+/* boot.c: the Boot message of a child with its fds. 0 or -errno. */
+int boot_child(const struct child *c);
+
+/* tenant.c */
+int tenant_load(struct tenant *t, struct broker *b, const struct plan_tenant *plan, unsigned *slot);
+void tenant_start(struct tenant *t);
+/* Kill its children; it starts again after a rest unless the broker stops. */
+void tenant_end(struct tenant *t);
+void tenant_done(struct tenant *t);
+/* What child.c has to say. code: enum exit_code, also for an end by signal. */
+void tenant_child_ready(struct tenant *t);
+void tenant_child_ended(struct tenant *t, const struct child *c, int code);
+
+/* announce.c: the mount commands, on standard output. */
+void announce(const struct broker *b);
+
+#endif

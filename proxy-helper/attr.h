@@ -1,0 +1,21 @@
+/*
+ * A file's attributes as the worker gets them.
+ */
+#ifndef POSTERN_HELPER_ATTR_H
+#define POSTERN_HELPER_ATTR_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "proxy-helper/share.h"
+
+/* What st says, as the share's identity model shows it; in the arena. */
+Postern__V1__Attr *attr_new(struct share *sh, const struct statx *st);
+/* The same of what is behind an fd. 0 or -errno. */
+int attr_of(struct share *sh, int fd, Postern__V1__Attr **ret);
+
+/* A number that changes when the file does; never 0, which a client takes
+ * for "do not cache". */
+uint32_t attr_version(const struct statx *st);
+
+#endif

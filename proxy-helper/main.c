@@ -1,0 +1,165 @@
+/*
+ * postern-helper: carries out the file operations of one share.
+ *
+ * The broker starts it with the boot socket as fd 3 and nothing else. It
+ * takes the boot message, locks itself in, says that it is ready, and serves
+ * one worker until the broker closes fd 3.
+ *
+ * Runs in: helper.   Trusts: the broker.   Owns: the process.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ipc/boot.h"
+#include "ipc/fd.h"
+#include "ipc/log.h"
+#include "proxy-helper/sandbox.h"
+#include "proxy-helper/serve.h"
+
+#define USAGE_EXIT 64   /* EX_USAGE of sysexits(3) */
+#define FDS_RESERVED 64 /* the process's own, and those of the request at work */
+#define NODE_FDS_MIN 64
+
+/* twin: HelperBoot in ipc/boot.proto */
+enum boot_fds { FD_MOUNT, FD_CHANNEL, FD_TO_HELPER, FD_TO_WORKER, NBOOT_FDS };
+
+static struct share share;
+static struct server server;
+
+static int
+show_sandbox(void)
+{
+    struct sandbox_profile p;
+
+    helper_profile(&p, true, false);
+    sandbox_print(stdout, &p);
+    helper_profile(&p, false, false);
+    sandbox_print(stdout, &p);
+    return 0;
+}
+
+/* How the fds that we may have are shared out. Files come before nodes, whose
+ * fds can be dropped and made again. */
+static rlim_t
+share_out_fds(const Postern__V1__HelperBoot *b, struct share_limits *ret)
+{
+    rlim_t want = (rlim_t)b->nodes + b->open_files + FDS_RESERVED;
+    struct rlimit rl;
+
+    if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+        die("getrlimit");
+    if (want > rl.rlim_max)
+        want = rl.rlim_max;
+    if (want < FDS_RESERVED + 2 * NODE_FDS_MIN) {
+        errno = EMFILE;
+        die("the hard limit of open files is %ju, too few to serve a share", (uintmax_t)want);
+    }
+    *ret = (struct share_limits){.nodes = b->nodes, .files = b->open_files};
+    if (ret->files > want / 2)
+        ret->files = (uint32_t)(want / 2);
+    ret->node_fds = (uint32_t)(want - FDS_RESERVED - ret->files);
+    return want;
+}
+
+static void
+say_ready(const struct sandbox_profile *p, const struct sandbox_report *report)
+{
+    Postern__V1__FromChild m = POSTERN__V1__FROM_CHILD__INIT;
+    Postern__V1__Ready ready = POSTERN__V1__READY__INIT;
+    char name[16];
+    int r;
+
+    (void)snprintf(name, sizeof(name), "%s", p->name);
+    ready.profile = name;
+    ready.landlock_abi = report->landlock_abi;
+    ready.layers = report->layers;
+    m.ready = &ready;
+    r = from_child_send(BOOT_FD, &m);
+    if (r < 0) {
+        errno = -r;
+        die("say ready to the broker");
+    }
+}
+
+static void
+sandbox_must(int r, const struct sandbox_report *report)
+{
+    if (r == 0)
+        return;
+    (void)log_errno(r, "sandbox: %s", report->step);
+    _exit(EXIT_SANDBOX);
+}
+
+static void
+must(int r, const char *what)
+{
+    if (r == 0)
+        return;
+    errno = -r;
+    die("%s", what);
+}
+
+/* Everything between the boot message, which is taken over, and the first
+ * request. */
+static void
+start(Postern__V1__Boot *b, int fds[NBOOT_FDS])
+{
+    const int event_fds[] = {fds[FD_TO_HELPER], fds[FD_TO_WORKER]};
+    struct sandbox_report report;
+    struct sandbox_profile p;
+    struct share_limits limits;
+
+    share.read_only = b->helper->read_only != 0;
+    share.allow_set_id = b->helper->allow_set_id != 0;
+    share.present_uid = b->helper->present_uid;
+    share.present_gid = b->helper->present_gid;
+    helper_profile(&p, share.read_only, share.allow_set_id);
+    p.event_fds = event_fds;
+    p.nevent_fds = sizeof(event_fds) / sizeof(event_fds[0]);
+    p.mount_fd = fds[FD_MOUNT];
+    p.uid = b->sandbox->uid;
+    p.gid = b->sandbox->gid;
+    p.own_userns = b->sandbox->own_userns != 0;
+    p.best_effort = b->sandbox->best_effort != 0;
+    p.nofile = share_out_fds(b->helper, &limits);
+
+    must(channel_open(&share.ch, CHANNEL_HELPER, fds[FD_CHANNEL], fds[FD_TO_WORKER]), "channel");
+    clean_fd(&fds[FD_CHANNEL]);
+    sandbox_must(sandbox_confine(&p, &report), &report);
+    clean_fd(&fds[FD_MOUNT]); /* attached now; root_fd leads there */
+    must(share_init(&share, &report.root_fd, &limits), "tables of the share");
+    must(server_init(&server, &share, event_fds[0], BOOT_FD), "epoll");
+    must(pool_new(event_fds[0], &share.pool), "threads");
+    boot_free(b); /* free(3) may want a call that is about to go */
+    sandbox_must(sandbox_seal(&p, &report), &report);
+    say_ready(&p, &report);
+}
+
+int
+main(int argc, char **argv)
+{
+    Postern__V1__Boot *boot;
+    int fds[NBOOT_FDS];
+    size_t nfds;
+    int r;
+
+    if (argc == 2 && strcmp(argv[1], "--show-sandbox") == 0)
+        return show_sandbox();
+    (void)umask(0);
+    r = boot_recv(&boot, fds, NBOOT_FDS, &nfds);
+    if (argc > 1 || r < 0) {
+        (void)fprintf(stderr, "postern-helper: started by posternd, not by hand (fd 3: %s)\n",
+                      r < 0 ? strerror(-r) : "fine");
+        return USAGE_EXIT;
+    }
+    log_to(LOG_TO_BROKER, "helper");
+    if (boot->helper == NULL || nfds != NBOOT_FDS)
+        violation("the broker sent no boot message of a helper (%zu fds)", nfds);
+    start(boot, fds);
+    server_run(&server);
+    _exit(0); /* no clean-up that would want a system call more */
+}

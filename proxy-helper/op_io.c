@@ -1,0 +1,185 @@
+/*
+ * Data: read, write, fsync. What would wait for the disk goes to the pool.
+ *
+ * The payload lies in memory that the worker writes too. It is only ever the
+ * kernel's source or target here, never looked at.
+ *
+ * Runs in: helper; the job_* functions in its pool threads.
+ * Trusts: dispatch for access.   Owns: nothing.
+ */
+#include <errno.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "ipc/log.h"
+#include "ipc/ops.h"
+#include "proxy-helper/op.h"
+
+#define WRITE_INLINE_MAX (256u * 1024u)
+
+/* The file of a data request and whether its range can be. */
+static int
+io_begin(struct share *sh, uint64_t id, uint64_t offset, uint32_t count, struct file **ret)
+{
+    int r;
+
+    if (count > sh->call.frame->payload_len)
+        violation("worker asked for %u bytes with room for %u", count, sh->call.frame->payload_len);
+    r = file_get(&sh->files, id, ret);
+    if (r < 0)
+        return r;
+    return offset > (uint64_t)INT64_MAX - count ? -EINVAL : 0;
+}
+
+static void
+job_read(struct job *j)
+{
+    ssize_t n = pread(j->fd, j->buf + j->done, j->count - j->done, (off_t)(j->offset + j->done));
+
+    if (n >= 0)
+        j->done += (uint32_t)n;
+    else if (j->done == 0)
+        j->status = -errno; /* else: short, and the next read meets the error */
+}
+
+static void
+job_write(struct job *j)
+{
+    ssize_t n = pwrite(j->fd, j->buf, j->count, (off_t)j->offset);
+
+    if (n >= 0)
+        j->done = (uint32_t)n;
+    else
+        j->status = -errno;
+}
+
+static void
+job_fsync(struct job *j)
+{
+    j->status = fsync(j->fd) < 0 ? -errno : 0;
+}
+
+static void
+job_fdatasync(struct job *j)
+{
+    j->status = fdatasync(j->fd) < 0 ? -errno : 0;
+}
+
+/* Hand a job to the pool; its answer comes back through io_finish(). */
+static int
+io_start(struct share *sh, struct file *f, const struct job *what)
+{
+    struct job *j;
+
+    j = pool_job(sh->pool);
+    if (j == NULL)
+        violation("worker has more than %d requests in flight", IN_FLIGHT_MAX);
+    *j = *what;
+    j->frame = *sh->call.frame;
+    j->buf = sh->call.payload;
+    j->fd = f->fd;
+    j->file = (uint64_t)(f - sh->files.at);
+    file_job_begin(f);
+    pool_submit(sh->pool, j);
+    return OP_LATER;
+}
+
+/*
+ * Read what is in the page cache. The bytes read into *done; -EAGAIN: the
+ * rest, or all, has to come from the disk. A short count is made sure to be
+ * the end of the file: a client may believe it.
+ */
+static int
+read_cached(struct file *f, uint8_t *buf, uint32_t count, uint64_t offset, uint32_t *done)
+{
+    while (*done < count) {
+        struct iovec iov = {.iov_base = buf + *done, .iov_len = count - *done};
+        ssize_t n = preadv2(f->fd, &iov, 1, (off_t)(offset + *done), f->may_block ? 0 : RWF_NOWAIT);
+
+        if (n < 0 && errno == EOPNOTSUPP && !f->may_block) {
+            f->may_block = true; /* this file system cannot say; wait for it here */
+            continue;
+        }
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        *done += (uint32_t)n;
+    }
+    return 0;
+}
+
+int
+op_read(struct share *sh, const Postern__V1__ReadReq *req, Postern__V1__ReadRep *rep)
+{
+    struct file *f;
+    uint32_t done = 0;
+    int r = io_begin(sh, req->file, req->offset, req->count, &f);
+
+    if (r < 0)
+        return r;
+    r = read_cached(f, sh->call.payload, req->count, req->offset, &done);
+    if (r == -EAGAIN)
+        return io_start(
+            sh, f,
+            &(struct job){
+                .run = job_read, .offset = req->offset, .count = req->count, .done = done});
+    if (r < 0 && done == 0)
+        return r;
+    rep->count = done;
+    return 0;
+}
+
+int
+op_write(struct share *sh, const Postern__V1__WriteReq *req, Postern__V1__WriteRep *rep)
+{
+    struct file *f;
+    ssize_t n;
+    int r = io_begin(sh, req->file, req->offset, req->count, &f);
+
+    if (r < 0)
+        return r;
+    if (req->count > WRITE_INLINE_MAX)
+        return io_start(
+            sh, f, &(struct job){.run = job_write, .offset = req->offset, .count = req->count});
+    n = pwrite(f->fd, sh->call.payload, req->count, (off_t)req->offset);
+    if (n < 0)
+        return -errno;
+    rep->count = (uint32_t)n;
+    return 0;
+}
+
+int
+op_fsync(struct share *sh, const Postern__V1__FsyncReq *req, Postern__V1__FsyncRep *rep)
+{
+    struct file *f;
+    int r = file_get(&sh->files, req->file, &f);
+
+    (void)rep;
+    if (r < 0)
+        return r;
+    return io_start(sh, f, &(struct job){.run = req->datasync != 0 ? job_fdatasync : job_fsync});
+}
+
+int
+io_finish(struct share *sh, const struct job *j, const ProtobufCMessage **ret_rep)
+{
+    Postern__V1__ReadRep *read_rep;
+    Postern__V1__WriteRep *write_rep;
+    ProtobufCMessage *rep;
+
+    file_job_end(&sh->files, &sh->files.at[j->file]);
+    arena_reset(&sh->arena);
+    rep = msg_new(&sh->arena, op_info(j->frame.op)->rep);
+    if (rep == NULL)
+        bug("no room in the arena for the reply of a job");
+    if (j->frame.op == OP_READ) {
+        read_rep = (Postern__V1__ReadRep *)rep;
+        read_rep->count = j->done;
+    } else if (j->frame.op == OP_WRITE) {
+        write_rep = (Postern__V1__WriteRep *)rep;
+        write_rep->count = j->done;
+    }
+    *ret_rep = rep;
+    return j->status;
+}

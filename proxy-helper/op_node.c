@@ -1,0 +1,202 @@
+/*
+ * Operations on a node alone: look, walk, forget.
+ *
+ * Runs in: helper.   Trusts: dispatch for names and access.   Owns: nothing.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "ipc/fd.h"
+#include "ipc/log.h"
+#include "ipc/ops.h"
+#include "proxy-helper/attr.h"
+#include "proxy-helper/op.h"
+#include "proxy-helper/path.h"
+
+int
+op_getattr(struct share *sh, const Postern__V1__GetattrReq *req, Postern__V1__GetattrRep *rep)
+{
+    struct node *n;
+    struct file *f;
+    int r;
+
+    if (req->has_file) {
+        r = file_get(&sh->files, req->file, &f);
+        if (r < 0)
+            return r;
+        return f->node == req->node ? attr_of(sh, f->fd, &rep->attr) : -EBADF;
+    }
+    r = node_use(&sh->nodes, req->node, &n);
+    return r < 0 ? r : attr_of(sh, r, &rep->attr);
+}
+
+/* The names of a walk, in order; a gap between them is a violation. */
+static size_t
+walk_names(const Postern__V1__WalkReq *req, const ProtobufCBinaryData *names[WALK_MAX])
+{
+#define NAME(n)                                                                                    \
+    {                                                                                              \
+        req->has_name##n != 0, &req->name##n                                                       \
+    }
+    const struct {
+        bool has;
+        const ProtobufCBinaryData *name;
+    } all[WALK_MAX] = {NAME(1),  NAME(2),  NAME(3),  NAME(4),  NAME(5),  NAME(6),
+                       NAME(7),  NAME(8),  NAME(9),  NAME(10), NAME(11), NAME(12),
+                       NAME(13), NAME(14), NAME(15), NAME(16)};
+#undef NAME
+    size_t n = 0;
+
+    for (size_t i = 0; i < WALK_MAX; i++) {
+        if (all[i].has && n != i)
+            violation("worker sent a walk with a gap before name %zu", i + 1);
+        if (all[i].has)
+            names[n++] = all[i].name;
+    }
+    return n;
+}
+
+/* One component: from a node that the caller holds a reference to, to the
+ * next with a reference of its own. */
+static int
+walk_one(struct share *sh, struct node *dir, const ProtobufCBinaryData *component, struct statx *st,
+         struct node **ret)
+{
+    _clean(clean_fd) int fd = -1;
+    char name[NAME_BUF];
+    int r;
+
+    if (!S_ISDIR(dir->type))
+        return -ENOTDIR;
+    r = node_fd(&sh->nodes, dir);
+    if (r < 0)
+        return r;
+    name_copy(name, component);
+    fd = path_walk(r, name);
+    if (fd < 0)
+        return fd;
+    r = path_stat(fd, st);
+    if (r < 0)
+        return r;
+    if (st->stx_mnt_id != sh->mnt_id)
+        return -EXDEV; /* something is mounted there: not ours to show */
+    return node_add(&sh->nodes, dir, name, &fd, st, ret);
+}
+
+int
+op_walk(struct share *sh, const Postern__V1__WalkReq *req, Postern__V1__WalkRep *rep)
+{
+    const ProtobufCBinaryData *names[WALK_MAX];
+    size_t want = walk_names(req, names);
+    struct walk_step *steps = arena_alloc(&sh->arena, sizeof(*steps) * WALK_MAX);
+    struct node *at, *next;
+    struct statx st;
+    int r = node_use(&sh->nodes, req->node, &at);
+
+    if (steps == NULL)
+        bug("no room in the arena for the steps of a walk");
+    if (r < 0)
+        return r;
+    r = want == 0 ? path_stat(r, &st) : 0;
+    node_ref(at);
+    for (; r == 0 && rep->done < want; rep->done += r == 0) {
+        r = walk_one(sh, at, names[rep->done], &st, &next);
+        if (r < 0)
+            continue;
+        steps[rep->done] = (struct walk_step){
+            .ino = st.stx_ino, .mode = st.stx_mode, .version = attr_version(&st)};
+        (void)node_unref(&sh->nodes, at, 1); /* its child keeps it from here on */
+        at = next;
+    }
+    rep->steps = msg_bytes(steps, sizeof(*steps) * rep->done);
+    if (r < 0) {
+        (void)node_unref(&sh->nodes, at, 1);
+        return rep->done == 0 ? r : 0; /* a part of the way is an answer too */
+    }
+    rep->has_node = true;
+    rep->node = node_id(&sh->nodes, at);
+    rep->attr = attr_new(sh, &st);
+    return 0;
+}
+
+int
+op_parent(struct share *sh, const Postern__V1__ParentReq *req, Postern__V1__ParentRep *rep)
+{
+    struct node *n, *parent;
+    int r = node_get(&sh->nodes, req->node, &n);
+
+    if (r < 0)
+        return r;
+    parent = node_parent(&sh->nodes, n); /* the root's is the root: nobody climbs out */
+    r = node_fd(&sh->nodes, parent);
+    if (r < 0)
+        return r;
+    r = attr_of(sh, r, &rep->attr);
+    if (r < 0)
+        return r;
+    node_ref(parent);
+    rep->node = node_id(&sh->nodes, parent);
+    return 0;
+}
+
+int
+op_forget(struct share *sh, const Postern__V1__ForgetReq *req, Postern__V1__ForgetRep *rep)
+{
+    struct node *n;
+    int r = node_get(&sh->nodes, req->node, &n);
+
+    (void)rep;
+    if (r < 0)
+        return r;
+    if (!node_unref(&sh->nodes, n, req->count))
+        violation("worker gave back %u references of a node that has fewer", req->count);
+    return 0;
+}
+
+int
+op_readlink(struct share *sh, const Postern__V1__ReadlinkReq *req, Postern__V1__ReadlinkRep *rep)
+{
+    char *target = arena_alloc(&sh->arena, TARGET_LEN_MAX + 1);
+    struct node *n;
+    ssize_t len;
+    int r = node_use(&sh->nodes, req->node, &n);
+
+    if (target == NULL)
+        bug("no room in the arena for a symlink's target");
+    if (r < 0)
+        return r;
+    if (!S_ISLNK(n->type))
+        return -EINVAL;
+    len = readlinkat(r, "", target, TARGET_LEN_MAX + 1);
+    if (len < 0)
+        return -errno;
+    if (len > TARGET_LEN_MAX)
+        return -ENAMETOOLONG;
+    rep->target = msg_bytes(target, (size_t)len);
+    return 0;
+}
+
+int
+op_statfs(struct share *sh, const Postern__V1__StatfsReq *req, Postern__V1__StatfsRep *rep)
+{
+    struct statfs st;
+    struct node *n;
+    int r = node_use(&sh->nodes, req->node, &n);
+
+    if (r < 0)
+        return r;
+    if (fstatfs(r, &st) < 0)
+        return -errno;
+    rep->type = (uint32_t)st.f_type;
+    rep->bsize = (uint32_t)st.f_bsize;
+    rep->blocks = st.f_blocks;
+    rep->bfree = st.f_bfree;
+    rep->bavail = st.f_bavail;
+    rep->files = st.f_files;
+    rep->ffree = st.f_ffree;
+    (void)memcpy(&rep->fsid, &st.f_fsid, sizeof(rep->fsid));
+    rep->namelen = (uint32_t)st.f_namelen;
+    return 0;
+}

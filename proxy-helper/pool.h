@@ -1,0 +1,49 @@
+/*
+ * The few threads that wait for the disk so that the main thread need not.
+ *
+ * Only the main thread has the tables and the rings. It fills a job, hands it
+ * over, and gets it back done; in between the job, its fd and its payload are
+ * the pool's.
+ */
+#ifndef POSTERN_HELPER_POOL_H
+#define POSTERN_HELPER_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/channel.h"
+
+#define POOL_THREADS 4
+
+struct pool;
+
+struct job {
+    /* What to do; owns nothing. It sets done or status. */
+    void (*run)(struct job *j);
+    struct frame frame; /* of the request */
+    uint64_t file;      /* index into the table of open files */
+    uint64_t offset;
+    uint8_t *buf;   /* borrowed from the slab */
+    uint32_t count; /* bytes wanted */
+    uint32_t done;  /* bytes so far */
+    int fd;         /* borrowed from the file, which waits for us */
+    int status;     /* 0 or -errno */
+    struct job *next;
+};
+
+/* Start the threads and wait until all of them run; they write wake_fd when a job is done and the
+ * main thread sleeps. wake_fd must outlive the pool. 0 or -errno. */
+int pool_new(int wake_fd, struct pool **ret);
+/* Finish what was handed over, end the threads. NULL is fine; returns NULL. */
+struct pool *pool_free(struct pool *p);
+
+/* An empty job, or NULL when IN_FLIGHT_MAX are under way. */
+struct job *pool_job(struct pool *p);
+void pool_submit(struct pool *p, struct job *j);
+/* A finished job, or NULL. Given back with pool_put(). */
+struct job *pool_collect(struct pool *p);
+void pool_put(struct pool *p, struct job *j);
+/* The main thread is about to sleep. false: a job is done, do not. */
+bool pool_may_sleep(struct pool *p);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * The system calls of a helper, each with its reason. A call is added here
+ * together with the code that makes it, and taken away with it.
+ *
+ * Runs in: helper (and where the table is printed).   Trusts: nothing.
+ * Owns: nothing.
+ */
+#include "proxy-helper/sandbox.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* Conditions of our own, beside those of enum rule_when. */
+enum {
+    IF_SET_ID = 1u << 16,    /* set-id = allow */
+    IF_NO_SET_ID = 1u << 17, /* the default */
+};
+
+#define OPEN_READING (O_PATH | O_NOFOLLOW | O_DIRECTORY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+#define OPEN_WRITING                                                                               \
+    (OPEN_READING | O_WRONLY | O_RDWR | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_SYNC | O_DSYNC)
+
+static const struct rule rules[] = {
+    /* what every process needs */
+    {SCMP_SYS(epoll_pwait), ALWAYS, "serve.c: wait for requests", ANY_FD, 0, {}},
+    {SCMP_SYS(write), ALWAYS, "wake the worker; a pool thread wakes the loop", EVENT_FDS, 0, {}},
+    {SCMP_SYS(sendto), ALWAYS, "log lines to the broker", BOOT_FDS, 1, {LONG_IS(4, 0)}},
+    {SCMP_SYS(recvfrom),
+     ALWAYS,
+     "serve.c: is the broker still there",
+     BOOT_FDS,
+     1,
+     {LONG_IS(4, 0)}},
+    {SCMP_SYS(futex), IF_POOL, "pool.c: locks and conditions", ANY_FD, 0, {}},
+    {SCMP_SYS(exit_group), ALWAYS, "the end, also of a violation", ANY_FD, 0, {}},
+    {SCMP_SYS(rt_sigreturn), ALWAYS, "return from a signal", ANY_FD, 0, {}},
+    {SCMP_SYS(restart_syscall), ALWAYS, "a wait goes on after a stop", ANY_FD, 0, {}},
+
+    /* looking */
+    {SCMP_SYS(openat),
+     IF_READ_ONLY,
+     "path.c: every lookup and open; no flag that writes or creates",
+     ANY_FD,
+     1,
+     {ARG_BITS(2, OPEN_READING, O_CLOEXEC)}},
+    {SCMP_SYS(openat),
+     IF_WRITABLE,
+     "path.c: every lookup and open; no O_TMPFILE, no set-id bits",
+     ANY_FD,
+     2,
+     {ARG_BITS(2, OPEN_WRITING, O_CLOEXEC), ARG_ONLY(3, 01777)}},
+    {SCMP_SYS(close), ALWAYS, "node.c, file.c: fds given back", ANY_FD, 0, {}},
+    {SCMP_SYS(statx), ALWAYS, "attr.c, path.c", ANY_FD, 0, {}},
+    {SCMP_SYS(fstatfs), ALWAYS, "op_statfs", ANY_FD, 0, {}},
+    {SCMP_SYS(readlinkat), ALWAYS, "op_readlink", ANY_FD, 0, {}},
+    {SCMP_SYS(lseek), ALWAYS, "op_readdir: back to a cookie", ANY_FD, 0, {}},
+    {SCMP_SYS(getdents64), ALWAYS, "op_readdir", ANY_FD, 0, {}},
+    {SCMP_SYS(preadv2), ALWAYS, "op_read: what is in the page cache", ANY_FD, 0, {}},
+    {SCMP_SYS(pread64), ALWAYS, "op_read in the pool: what is not", ANY_FD, 0, {}},
+
+    /* writing */
+    {SCMP_SYS(pwrite64), IF_WRITABLE, "op_write", ANY_FD, 0, {}},
+    {SCMP_SYS(ftruncate), IF_WRITABLE, "op_setattr: size", ANY_FD, 0, {}},
+    {SCMP_SYS(fsync), IF_WRITABLE, "op_fsync", ANY_FD, 0, {}},
+    {SCMP_SYS(fdatasync), IF_WRITABLE, "op_fsync", ANY_FD, 0, {}},
+    {SCMP_SYS(utimensat), IF_WRITABLE, "op_setattr: times", ANY_FD, 1, {ARG_IS(3, AT_EMPTY_PATH)}},
+    {SCMP_SYS(fchmodat),
+     IF_WRITABLE | IF_NO_SET_ID,
+     "op_setattr: mode; never set-user-id",
+     ANY_FD,
+     1,
+     {ARG_ONLY(2, 03777)}},
+    {SCMP_SYS(fchmodat),
+     IF_WRITABLE | IF_SET_ID,
+     "op_setattr: mode",
+     ANY_FD,
+     1,
+     {ARG_ONLY(2, 07777)}},
+
+    /* names */
+    {SCMP_SYS(mkdirat), IF_WRITABLE, "op_mkdir", ANY_FD, 1, {ARG_ONLY(2, 01777)}},
+    {SCMP_SYS(symlinkat), IF_WRITABLE, "op_symlink", ANY_FD, 0, {}},
+    {SCMP_SYS(linkat), IF_WRITABLE, "op_link", ANY_FD, 1, {ARG_IS(4, AT_SYMLINK_FOLLOW)}},
+    {SCMP_SYS(mknodat),
+     IF_WRITABLE,
+     "op_mknod: regular file",
+     ANY_FD,
+     2,
+     {ARG_MASKED(2, ~01777u, S_IFREG), ARG_IS(3, 0)}},
+    {SCMP_SYS(mknodat),
+     IF_WRITABLE,
+     "op_mknod: FIFO",
+     ANY_FD,
+     2,
+     {ARG_MASKED(2, ~01777u, S_IFIFO), ARG_IS(3, 0)}},
+    {SCMP_SYS(mknodat),
+     IF_WRITABLE,
+     "op_mknod: socket",
+     ANY_FD,
+     2,
+     {ARG_MASKED(2, ~01777u, S_IFSOCK), ARG_IS(3, 0)}},
+    {SCMP_SYS(unlinkat),
+     IF_WRITABLE,
+     "op_unlink, op_remove",
+     ANY_FD,
+     1,
+     {ARG_ONLY(2, AT_REMOVEDIR)}},
+    {SCMP_SYS(renameat2), IF_WRITABLE, "op_rename, op_rename_node", ANY_FD, 1, {ARG_IS(4, 0)}},
+};
+
+void
+helper_profile(struct sandbox_profile *p, bool read_only, bool allow_set_id)
+{
+    *p = (struct sandbox_profile){
+        .name = read_only ? "helper-ro" : "helper-rw",
+        .rules = rules,
+        .nrules = sizeof(rules) / sizeof(rules[0]),
+        .when = IF_POOL | (read_only ? (unsigned)IF_READ_ONLY : (unsigned)IF_WRITABLE) |
+                (allow_set_id ? (unsigned)IF_SET_ID : (unsigned)IF_NO_SET_ID),
+        .mount_fd = -1,
+        .read_only = read_only,
+        .file_size = read_only ? 0 : RLIM_INFINITY,
+    };
+}

@@ -1,0 +1,52 @@
+/*
+ * Everything a helper has: the one share it serves.
+ */
+#ifndef POSTERN_HELPER_SHARE_H
+#define POSTERN_HELPER_SHARE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/channel.h"
+#include "ipc/msg.h"
+#include "proxy-helper/file.h"
+#include "proxy-helper/node.h"
+#include "proxy-helper/pool.h"
+
+/* The request at work. */
+struct call {
+    const struct frame *frame; /* borrowed; a private copy */
+    uint8_t *payload;          /* borrowed from the slab: the worker may write
+                                  there at any time. NULL without a payload */
+};
+
+struct share {
+    bool read_only;
+    bool allow_set_id;
+    uint32_t present_uid; /* the owner that every file shows */
+    uint32_t present_gid;
+    uint64_t mnt_id; /* the root's; nothing else is served */
+    struct nodes nodes;
+    struct files files;
+    struct pool *pool; /* owned; NULL: nothing is handed to threads */
+    struct channel ch;
+    struct arena arena; /* of the request at work */
+    struct call call;
+};
+
+struct share_limits {
+    uint32_t nodes;
+    uint32_t node_fds; /* of these have an fd at a time */
+    uint32_t files;
+};
+
+/*
+ * Make the tables, with the share's root in them; *root_fd (O_PATH) is taken
+ * over on success. Policy fields, pool and channel are the caller's to set,
+ * before or after. 0 or -errno.
+ */
+int share_init(struct share *sh, int *root_fd, const struct share_limits *limits);
+/* End the pool, close files, nodes and channel. */
+void share_done(struct share *sh);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * User namespaces and their id maps: for a rootless child, which has one id
+ * and is its root; and for a mount that shows the disk's owner as another.
+ *
+ * Runs in: broker; idmap_self() also in a child before its exec.
+ * Trusts: nobody.
+ * Owns: the short-lived process that a namespace needs to come into being.
+ */
+#include "sandbox/idmap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ipc/fd.h"
+
+int
+idmap_write(const char *path, const char *text)
+{
+    size_t len = 0;
+    ssize_t n;
+    int fd, r;
+
+    while (text[len] != '\0')
+        len++;
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    n = write(fd, text, len);
+    r = n == (ssize_t)len ? 0 : n < 0 ? -errno : -EIO;
+    (void)close(fd);
+    return r;
+}
+
+static int
+map_one(const char *path, unsigned inside, unsigned outside)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%u %u 1\n", inside, outside);
+    return idmap_write(path, text);
+}
+
+int
+idmap_self(uid_t inside_uid, uid_t uid, gid_t inside_gid, gid_t gid)
+{
+    int r;
+
+    /* the kernel wants this before an ordinary user may map a group */
+    r = idmap_write("/proc/self/setgroups", "deny");
+    if (r < 0)
+        return r;
+    r = map_one("/proc/self/uid_map", inside_uid, uid);
+    if (r < 0)
+        return r;
+    return map_one("/proc/self/gid_map", inside_gid, gid);
+}
+
+/* In the new namespace: open it and say where; the fd table is the parent's
+ * too. It cannot be opened from outside by a broker that is not dumpable. */
+__attribute__((noreturn)) static void
+hold_namespace(int report_fd)
+{
+    int fd;
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        fd = -errno;
+    (void)!write(report_fd, &fd, sizeof(fd));
+    for (;;)
+        (void)pause();
+}
+
+static int
+map_child(pid_t pid, uid_t disk_uid, uid_t uid, gid_t disk_gid, gid_t gid)
+{
+    char path[48];
+    int r;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+    r = map_one(path, disk_uid, uid);
+    if (r < 0)
+        return r;
+    (void)snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
+    return map_one(path, disk_gid, gid);
+}
+
+int
+idmap_userns(uid_t disk_uid, uid_t uid, gid_t disk_gid, gid_t gid)
+{
+    struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_FILES, .exit_signal = SIGCHLD};
+    _clean(clean_fd) int from = -1, to = -1, ns = -1;
+    int p[2], r = -EIO;
+    pid_t pid;
+
+    if (pipe2(p, O_CLOEXEC) < 0)
+        return -errno;
+    from = p[0];
+    to = p[1];
+    pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        hold_namespace(to);
+    if (read(from, &ns, sizeof(ns)) == (ssize_t)sizeof(ns))
+        r = ns < 0 ? ns : map_child(pid, disk_uid, uid, disk_gid, gid);
+    (void)kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return r < 0 ? r : take_fd(&ns);
+}

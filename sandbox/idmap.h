@@ -1,0 +1,26 @@
+/*
+ * Writing the id maps of user namespaces. Private to sandbox/.
+ */
+#ifndef POSTERN_SANDBOX_IDMAP_H
+#define POSTERN_SANDBOX_IDMAP_H
+
+#include <sys/types.h>
+
+/* Write text to one of the files of a /proc/PID directory: 0 or -errno. Safe
+ * between clone and exec. */
+int idmap_write(const char *path, const char *text);
+
+/*
+ * The calling process, new in its user namespace: outside uid and gid become
+ * inside_uid and inside_gid, and no other exists. 0 or -errno. Safe between
+ * clone and exec.
+ */
+int idmap_self(uid_t inside_uid, uid_t uid, gid_t inside_gid, gid_t gid);
+
+/*
+ * A user namespace that maps disk_uid to uid and disk_gid to gid, for an
+ * idmapped mount; needs CAP_SETUID and CAP_SETGID. Its fd, or -errno.
+ */
+int idmap_userns(uid_t disk_uid, uid_t uid, gid_t disk_gid, gid_t gid);
+
+#endif

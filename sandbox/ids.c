@@ -1,0 +1,96 @@
+/*
+ * Who a process is: groups, ids and capabilities, all given up for good.
+ *
+ * Runs in: worker, helper.   Trusts: the ids in its Boot message, but never
+ * becomes root with them.
+ * Owns: nothing.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cap-ng.h>
+
+#include "sandbox/steps.h"
+
+/* An ordinary user cannot drop groups: setgroups(2) is denied with the map. */
+int
+step_groups(struct confine *c)
+{
+    if (c->p->own_userns)
+        return 0;
+    if (setgroups(0, NULL) < 0)
+        return -errno;
+    return getgroups(0, NULL) == 0 ? 0 : -EPERM;
+}
+
+/*
+ * While CAP_SETPCAP is still effective: afterwards both fail, and libcap-ng
+ * does not say so for the bounding set, hence the second look.
+ */
+int
+step_bounding_set(struct confine *c)
+{
+    const int bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED |
+                     SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+                     SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+
+    (void)c;
+    capng_clear(CAPNG_SELECT_ALL);
+    if (capng_apply(CAPNG_SELECT_BOUNDS) != 0 || capng_apply(CAPNG_SELECT_AMBIENT) != 0)
+        return -EPERM;
+    for (int cap = 0, has; (has = prctl(PR_CAPBSET_READ, cap)) >= 0; cap++)
+        if (has != 0)
+            return -EPERM;
+    if (prctl(PR_SET_SECUREBITS, bits) < 0)
+        return -errno;
+    return 0;
+}
+
+int
+step_ids(struct confine *c)
+{
+    uid_t uid = c->p->uid;
+    gid_t gid = c->p->gid;
+
+    if (c->p->own_userns)
+        return setresuid(1, 1, 1) < 0 ? 0 : -EPERM; /* no second id is mapped */
+    if (uid == 0 || gid == 0)
+        return -EINVAL;
+    if (setresgid(gid, gid, gid) < 0)
+        return -errno;
+    if (setresuid(uid, uid, uid) < 0)
+        return -errno;
+    /* what was given up must not come back */
+    if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setresgid((gid_t)-1, 0, (gid_t)-1) == 0)
+        return -EPERM;
+    return 0;
+}
+
+static bool
+no_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+
+    if (syscall(SYS_capget, &head, data) < 0)
+        return false;
+    for (int i = 0; i < 2; i++)
+        if ((data[i].effective | data[i].permitted | data[i].inheritable) != 0)
+            return false;
+    return true;
+}
+
+int
+step_capabilities(struct confine *c)
+{
+    (void)c;
+    capng_clear(CAPNG_SELECT_ALL);
+    if (capng_apply(CAPNG_SELECT_CAPS) != 0)
+        return -EPERM;
+    return no_capabilities() ? 0 : -EPERM;
+}

@@ -1,0 +1,178 @@
+/*
+ * Children of the broker: new namespaces, fd 3, exec.
+ *
+ * Runs in: broker, and in the child between clone and exec, where only
+ * async-signal-safe calls are made.
+ * Trusts: nobody.
+ * Owns: the pipe by which a child says why it could not exec.
+ */
+#include "sandbox/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ipc/fd.h"
+#include "sandbox/idmap.h"
+
+#define FD_HIGH 16 /* above every number that has a meaning for the child */
+
+struct ids {
+    uid_t uid;
+    gid_t gid;
+};
+
+/*
+ * A child with a user namespace of its own is root there until its sandbox
+ * drops that: mapped to anything else, exec would drop the capabilities that
+ * the sandbox needs to be built.
+ */
+static int
+child_userns(const struct ids *ids)
+{
+    /* /proc/self of a process that is not dumpable belongs to root. This is
+     * the child's copy; exec sets it anyway, and the sandbox clears it. */
+    if (prctl(PR_SET_DUMPABLE, 1) < 0)
+        return -errno;
+    return idmap_self(0, ids->uid, 0, ids->gid);
+}
+
+/* 0, 1: /dev/null; 2: as it is; 3: the boot socket; others close at exec. */
+static int
+child_fds(int boot_fd)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0)
+        return -errno;
+    null = fcntl(null, F_DUPFD_CLOEXEC, FD_HIGH);
+    if (null < 0)
+        return -errno;
+    if (dup2(null, 0) < 0 || dup2(null, 1) < 0)
+        return -errno;
+    if (fcntl(2, F_GETFD) < 0 && dup2(null, 2) < 0)
+        return -errno;
+    if (dup2(boot_fd, BOOT_FD) < 0)
+        return -errno;
+    if (close_range(BOOT_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+        return -errno;
+    return 0;
+}
+
+static int
+child_exec(const struct spawn *s, const struct ids *ids, int exe, int boot)
+{
+    char *const env[] = {NULL};
+    const char *argv[] = {s->name, NULL};
+    int r;
+
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return -errno;
+    if (s->own_userns) {
+        r = child_userns(ids);
+        if (r < 0)
+            return r;
+    }
+    r = child_fds(boot);
+    if (r < 0)
+        return r;
+    (void)syscall(SYS_execveat, exe, "", argv, env, AT_EMPTY_PATH);
+    return -errno;
+}
+
+__attribute__((noreturn)) static void
+child_main(const struct spawn *s, const struct ids *ids, int report_fd)
+{
+    int exe = fcntl(s->exe_fd, F_DUPFD_CLOEXEC, FD_HIGH);
+    int boot = fcntl(s->boot_fd, F_DUPFD_CLOEXEC, FD_HIGH);
+    int report = fcntl(report_fd, F_DUPFD_CLOEXEC, FD_HIGH);
+    int r = exe < 0 || boot < 0 || report < 0 ? -errno : child_exec(s, ids, exe, boot);
+
+    (void)!write(report < 0 ? report_fd : report, &r, sizeof(r));
+    _exit(127);
+}
+
+/* Wait until the child's exec closed the pipe, or for its reason not to. */
+static int
+child_wait(int fd)
+{
+    ssize_t n;
+    int r;
+
+    do
+        n = read(fd, &r, sizeof(r));
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return 0;
+    return n == (ssize_t)sizeof(r) ? r : -EIO;
+}
+
+/* It never was: nobody else will hear of it or reap it. */
+static void
+child_end(int pidfd)
+{
+    siginfo_t si;
+
+    (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    while (waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED) < 0 && errno == EINTR)
+        ;
+}
+
+int
+spawn_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
+{
+    const struct ids ids = {geteuid(), getegid()}; /* a new user namespace knows neither */
+    _clean(clean_fd) int pidfd = -1, from = -1, to = -1;
+    struct clone_args args = {
+        .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+                 CLONE_NEWCGROUP | CLONE_PIDFD | (s->own_userns ? CLONE_NEWUSER : 0),
+        .pidfd = (uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    int p[2], r;
+    pid_t pid;
+
+    if (pipe2(p, O_CLOEXEC) < 0)
+        return -errno;
+    from = p[0];
+    to = p[1];
+    pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        child_main(s, &ids, to);
+    clean_fd(&to);
+    r = child_wait(from);
+    if (r < 0) {
+        child_end(pidfd);
+        return r;
+    }
+    *ret_pid = pid;
+    *ret_pidfd = take_fd(&pidfd);
+    return 0;
+}
+
+int
+spawn_enter_userns(void)
+{
+    const struct ids ids = {geteuid(), getegid()};
+    int r;
+
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+        return -errno;
+    r = idmap_self(ids.uid, ids.uid, ids.gid, ids.gid);
+    if (r < 0)
+        return r;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return -errno;
+    return 0;
+}

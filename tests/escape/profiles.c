@@ -1,0 +1,23 @@
+/*
+ * The tables of the real programs, with the limits that jails have.
+ *
+ * Runs in: tests/escape.   Trusts: nobody.   Owns: nothing.
+ */
+#include "tests/escape/profiles.h"
+
+#include "proxy-helper/sandbox.h"
+#include "worker/sandbox.h"
+
+void
+profile_of(struct sandbox_profile *p, enum jail_kind kind, const int *events, size_t n)
+{
+    if (kind == JAIL_WORKER)
+        worker_profile(p);
+    else
+        helper_profile(p, kind == JAIL_RO, false);
+    p->event_fds = events;
+    p->nevent_fds = n;
+    p->nofile = JAIL_NOFILE;
+    if (kind == JAIL_RW)
+        p->file_size = JAIL_FILE_SIZE;
+}

@@ -1,0 +1,352 @@
+/*
+ * The contract fixture with the helper's own code behind it: the real loop,
+ * over a real channel, in a thread or in a forked process; no sandbox, so
+ * that sanitizers can watch.
+ *
+ * Runs in: tests.   Trusts: the code under test not to leave the directory.
+ * Owns: the directory, the channel's fds, the serving thread or process.
+ */
+#include "tests/lib/test.h"
+
+#include "tests/lib/contract.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ipc/fd.h"
+#include "ipc/log.h"
+#include "proxy-helper/serve.h"
+
+#ifdef __SANITIZE_THREAD__
+/* The sanitizer would wait a second in every server that ends. */
+const char *__tsan_default_options(void);
+const char *
+__tsan_default_options(void)
+{
+    return "atexit_sleep_ms=0";
+}
+#endif
+
+struct contract_impl {
+    struct contract_options o;
+    struct share share;
+    struct server server;
+    int memfd, to_helper, to_worker;
+    int boot[2]; /* ours, the server's */
+    pthread_t thread;
+    pid_t pid;
+};
+
+static uint32_t
+or_else(uint32_t v, uint32_t otherwise)
+{
+    return v != 0 ? v : otherwise;
+}
+
+/* What main() does around the sandbox. */
+static void
+serve_start(struct contract_impl *on, const char *path)
+{
+    struct share_limits limits = {.nodes = or_else(on->o.nodes, 16384),
+                                  .node_fds = or_else(on->o.node_fds, 8192),
+                                  .files = or_else(on->o.files, 1024)};
+    int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    assert_true(root >= 0);
+    on->share.read_only = on->o.read_only;
+    on->share.allow_set_id = on->o.allow_set_id;
+    on->share.present_uid = on->o.present_uid;
+    on->share.present_gid = on->o.present_gid;
+    assert_int_equal(channel_open(&on->share.ch, CHANNEL_HELPER, on->memfd, on->to_worker), 0);
+    assert_int_equal(share_init(&on->share, &root, &limits), 0);
+    assert_int_equal(server_init(&on->server, &on->share, on->to_helper, on->boot[1]), 0);
+    assert_int_equal(pool_new(on->to_helper, &on->share.pool), 0);
+}
+
+static void *
+serve_thread(void *arg)
+{
+    struct contract_impl *on = arg;
+
+    server_run(&on->server);
+    return NULL;
+}
+
+/* A violation says so on stderr and ends the process: both are wanted here. */
+static void
+serve_process(struct contract_impl *on, const char *path)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    (void)dup2(null, STDERR_FILENO);
+    clean_fd(&null);
+    clean_fd(&on->boot[0]);
+    serve_start(on, path);
+    server_run(&on->server);
+    _exit(0);
+}
+
+static void
+raise_fd_limit(void)
+{
+    struct rlimit rl;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &rl), 0);
+    rl.rlim_cur = rl.rlim_max < 20000 ? rl.rlim_max : 20000;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &rl), 0);
+}
+
+struct contract *
+contract_open(const struct contract_options *o)
+{
+    struct contract *c = calloc(1, sizeof(*c));
+    struct contract_impl *on = calloc(1, sizeof(*on));
+
+    assert_non_null(c);
+    assert_non_null(on);
+    raise_fd_limit();
+    (void)umask(0);
+    (void)strcpy(c->path, "/tmp/postern-contract-XXXXXX");
+    assert_non_null(mkdtemp(c->path));
+    assert_int_equal(chdir("/proc/self/fd"), 0); /* as sandbox_confine() leaves it */
+    c->root = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(c->root >= 0);
+    c->on = on;
+    on->o = *o;
+    on->memfd = channel_create();
+    on->to_helper = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    on->to_worker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert_true(on->memfd >= 0 && on->to_helper >= 0 && on->to_worker >= 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, on->boot), 0);
+    if (o->forked) {
+        on->pid = fork();
+        assert_true(on->pid >= 0);
+        if (on->pid == 0) {
+            /* the clone of /proc/self/fd is this process's, not the parent's */
+            if (chdir("/proc/self/fd") < 0)
+                _exit(1);
+            serve_process(on, c->path);
+        }
+        clean_fd(&on->boot[1]);
+    } else {
+        serve_start(on, c->path);
+        assert_int_equal(pthread_create(&on->thread, NULL, serve_thread, on), 0);
+    }
+    assert_int_equal(ipc_client_open(&c->client, on->memfd, on->to_helper, on->to_worker), 0);
+    return c;
+}
+
+int
+contract_wait(struct contract *c)
+{
+    int status;
+
+    for (int i = 0; i < IPC_CLIENT_DEADLINE_MS / 5; i++) {
+        pid_t pid = waitpid(c->on->pid, &status, WNOHANG);
+
+        assert_true(pid >= 0);
+        if (pid > 0) {
+            c->on->pid = 0;
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        }
+        (void)usleep(5000);
+    }
+    fail_msg("the server did not end");
+    return -1;
+}
+
+/* By fds: some trees here are deeper than a path may be long. */
+static void
+remove_below(int fd)
+{
+    DIR *d = fdopendir(fd);
+    struct dirent *e;
+
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL) {
+        int below;
+
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (unlinkat(fd, e->d_name, 0) == 0)
+            continue;
+        below = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        assert_true(below >= 0);
+        remove_below(below);
+        assert_int_equal(unlinkat(fd, e->d_name, AT_REMOVEDIR), 0);
+    }
+    assert_int_equal(closedir(d), 0);
+}
+
+struct contract_counts
+contract_close(struct contract *c)
+{
+    struct contract_impl *on = c->on;
+    struct contract_counts left = {0};
+
+    clean_fd(&on->boot[0]); /* the end, as the broker says it */
+    if (on->o.forked) {
+        if (on->pid != 0)
+            assert_int_equal(contract_wait(c), 0);
+    } else {
+        assert_int_equal(pthread_join(on->thread, NULL), 0);
+        left = (struct contract_counts){.nodes = on->share.nodes.used,
+                                        .node_fds = on->share.nodes.fds,
+                                        .files = on->share.files.used};
+        server_done(&on->server);
+        share_done(&on->share);
+    }
+    ipc_client_close(&c->client);
+    clean_fd(&on->boot[1]);
+    clean_fd(&on->memfd);
+    clean_fd(&on->to_helper);
+    clean_fd(&on->to_worker);
+    remove_below(take_fd(&c->root));
+    assert_int_equal(rmdir(c->path), 0);
+    free(on);
+    free(c);
+    return left;
+}
+
+int
+contract_setup(void **state)
+{
+    *state = contract_open(&(struct contract_options){.present_uid = 1000, .present_gid = 1001});
+    return 0;
+}
+
+int
+contract_teardown(void **state)
+{
+    struct contract_counts left = contract_close(*state);
+
+    assert_int_equal(left.nodes, 1);
+    assert_int_equal(left.node_fds, 1);
+    assert_int_equal(left.files, 0);
+    return 0;
+}
+
+int
+walk_status(struct contract *c, uint64_t dir, const char *name)
+{
+    Postern__V1__WalkReq req = POSTERN__V1__WALK_REQ__INIT;
+
+    req.node = dir;
+    req.has_name1 = true;
+    req.name1 = msg_bytes(name, strlen(name));
+    return ask_walk(&c->client, &req, NULL);
+}
+
+uint64_t
+walk_to(struct contract *c, uint64_t dir, const char *name)
+{
+    Postern__V1__WalkReq req = POSTERN__V1__WALK_REQ__INIT;
+    const Postern__V1__WalkRep *rep;
+
+    req.node = dir;
+    req.has_name1 = true;
+    req.name1 = msg_bytes(name, strlen(name));
+    assert_int_equal(ask_walk(&c->client, &req, &rep), 0);
+    assert_int_equal(rep->done, 1);
+    assert_true(rep->has_node);
+    return rep->node;
+}
+
+void
+forget(struct contract *c, uint64_t node, uint32_t count)
+{
+    Postern__V1__ForgetReq req = POSTERN__V1__FORGET_REQ__INIT;
+
+    req.node = node;
+    req.count = count;
+    assert_int_equal(ask_forget(&c->client, &req, NULL), 0);
+}
+
+uint64_t
+open_read(struct contract *c, uint64_t node)
+{
+    Postern__V1__OpenReadReq req = POSTERN__V1__OPEN_READ_REQ__INIT;
+    const Postern__V1__OpenReadRep *rep;
+
+    req.node = node;
+    assert_int_equal(ask_open_read(&c->client, &req, &rep), 0);
+    return rep->file;
+}
+
+uint64_t
+open_write(struct contract *c, uint64_t node, uint32_t flags)
+{
+    Postern__V1__OpenWriteReq req = POSTERN__V1__OPEN_WRITE_REQ__INIT;
+    const Postern__V1__OpenWriteRep *rep;
+
+    req.node = node;
+    req.flags = flags;
+    assert_int_equal(ask_open_write(&c->client, &req, &rep), 0);
+    return rep->file;
+}
+
+void
+close_file(struct contract *c, uint64_t file)
+{
+    Postern__V1__CloseReq req = POSTERN__V1__CLOSE_REQ__INIT;
+
+    req.file = file;
+    assert_int_equal(ask_close(&c->client, &req, NULL), 0);
+}
+
+int64_t
+read_at(struct contract *c, uint64_t file, uint64_t offset, uint32_t count)
+{
+    Postern__V1__ReadReq req = POSTERN__V1__READ_REQ__INIT;
+    const Postern__V1__ReadRep *rep;
+    int r;
+
+    req.file = file;
+    req.offset = offset;
+    req.count = count;
+    r = ask_read(&c->client, &req, &rep);
+    return r < 0 ? r : (int64_t)rep->count;
+}
+
+int64_t
+write_at(struct contract *c, uint64_t file, uint64_t offset, const void *data, uint32_t count)
+{
+    Postern__V1__WriteReq req = POSTERN__V1__WRITE_REQ__INIT;
+    const Postern__V1__WriteRep *rep;
+    int r;
+
+    req.file = file;
+    req.offset = offset;
+    req.count = count;
+    if (count > 0)
+        (void)memcpy(c->client.ch.slab, data, count);
+    r = ask_write(&c->client, &req, &rep);
+    return r < 0 ? r : (int64_t)rep->count;
+}
+
+void
+host_write(struct contract *c, const char *name, const char *text)
+{
+    int fd = openat(c->root, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    size_t n = strlen(text);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, n), n);
+    clean_fd(&fd);
+}
+
+void
+host_mkdir(struct contract *c, const char *name)
+{
+    assert_int_equal(mkdirat(c->root, name, 0755), 0);
+}

@@ -1,0 +1,64 @@
+/*
+ * What every contract test starts from: a share that somebody serves, a
+ * client of it, and the host's view of the same tree.
+ *
+ * The tests know only this interface, so that whatever implements the
+ * operations can be put behind it.
+ */
+#ifndef POSTERN_TESTS_CONTRACT_H
+#define POSTERN_TESTS_CONTRACT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/lib/ipc_client.h"
+
+struct contract_options {
+    bool read_only;
+    bool allow_set_id;
+    bool forked; /* served by a process of its own: its end can be awaited */
+    uint32_t present_uid, present_gid;
+    uint32_t nodes, node_fds, files; /* 0: plenty */
+};
+
+struct contract {
+    struct ipc_client client;
+    int root;                 /* the host's view: an fd of the share's root */
+    char path[64];            /* the same as a path */
+    struct contract_impl *on; /* what serves it */
+};
+
+struct contract_counts {
+    uint32_t nodes, node_fds, files;
+};
+
+/* Serve a new, empty directory. Failure fails the test. */
+struct contract *contract_open(const struct contract_options *o);
+/* Stop serving and return what the server still held (zeroes when forked),
+ * then remove the directory. */
+struct contract_counts contract_close(struct contract *c);
+/* forked: wait for the process and return its exit status, 128 + n when
+ * signal n ended it. contract_close() comes after. */
+int contract_wait(struct contract *c);
+
+/* cmocka: a fixture with the default options, and its end, which asserts that
+ * nothing but the root is held. */
+int contract_setup(void **state);
+int contract_teardown(void **state);
+
+/* Short ways to what most tests need; each asserts that it worked. */
+uint64_t walk_to(struct contract *c, uint64_t dir, const char *name);
+int walk_status(struct contract *c, uint64_t dir, const char *name);
+void forget(struct contract *c, uint64_t node, uint32_t count);
+uint64_t open_read(struct contract *c, uint64_t node);
+uint64_t open_write(struct contract *c, uint64_t node, uint32_t flags);
+void close_file(struct contract *c, uint64_t file);
+/* Status, or the count; what was read is in the slab at 0. */
+int64_t read_at(struct contract *c, uint64_t file, uint64_t offset, uint32_t count);
+int64_t write_at(struct contract *c, uint64_t file, uint64_t offset, const void *data,
+                 uint32_t count);
+/* On the host. */
+void host_write(struct contract *c, const char *name, const char *text);
+void host_mkdir(struct contract *c, const char *name);
+
+#endif

@@ -1,0 +1,464 @@
+/*
+ * A real posternd for tests; see server.h.
+ *
+ * Runs in: tests.   Trusts: nobody; every wait is bounded.
+ * Owns: the temporary directory and the posternd it started.
+ */
+#include "tests/lib/server.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ipc/limits.h"
+#include "tests/lib/test.h"
+
+#define PATIENCE_MS 15000u
+#define BREATH_MS 10u
+#define CHILDREN_MAX 16
+#define TEXT_ROOM 65536
+
+static const char policy[] = "tenant \"t\" {\n"
+                             "    listen \"unix:@/sock\" { protocol = 9p }\n"
+                             "    share \"ro\" { path = \"@/ro\" access = read-only }\n"
+                             "    share \"rw\" { path = \"@/rw\" access = read-write }\n"
+                             "}\n";
+
+bool
+server_patience(unsigned *left)
+{
+    const struct timespec breath = {.tv_nsec = BREATH_MS * 1000000L};
+
+    if (*left == 0)
+        *left = PATIENCE_MS / BREATH_MS;
+    else if (--*left == 0)
+        return false;
+    nanosleep(&breath, NULL);
+    return true;
+}
+
+bool
+server_needs_root(void)
+{
+    if (geteuid() == 0)
+        return false;
+    puts("SKIP: needs root");
+    return true;
+}
+
+/* --- the directory -------------------------------------------------------------- */
+
+const char *
+server_path(const struct server *s, const char *name)
+{
+    static char path[64][512];
+    static unsigned at;
+    char *p = path[at++ % 64];
+
+    assert_true(snprintf(p, sizeof(path[0]), "%s/%s", s->dir, name) < (int)sizeof(path[0]));
+    return p;
+}
+
+void
+server_file(const struct server *s, const char *name, const char *text)
+{
+    FILE *f = fopen(server_path(s, name), "we");
+
+    assert_non_null(f);
+    for (; *text != '\0'; text++)
+        if (*text == '@')
+            fputs(s->dir, f);
+        else
+            fputc(*text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+const char *
+server_text(const struct server *s, const char *name)
+{
+    static char text[TEXT_ROOM];
+    FILE *f = fopen(server_path(s, name), "re");
+    size_t n = 0;
+
+    if (f != NULL) {
+        n = fread(text, 1, sizeof(text) - 1, f);
+        fclose(f);
+    }
+    text[n] = '\0';
+    return text;
+}
+
+static void
+give(const struct server *s, const char *name, unsigned id)
+{
+    if (geteuid() == 0)
+        assert_int_equal(lchown(server_path(s, name), id, id), 0);
+}
+
+static void
+copy_program(const struct server *s, const char *name)
+{
+    char from[4200], cmd[5000];
+
+    (void)snprintf(from, sizeof(from), "%s/%s", s->bin, name);
+    (void)snprintf(cmd, sizeof(cmd), "install -m 755 '%s' '%s'", from, server_path(s, name));
+    assert_int_equal(system(cmd), 0);
+}
+
+/* The build directory may be closed to SERVER_USER. */
+static void
+copy_programs(struct server *s)
+{
+    copy_program(s, "posternd");
+    copy_program(s, "postern-worker");
+    copy_program(s, "postern-helper");
+    copy_program(s, "postern");
+    strcpy(s->bin, s->dir);
+}
+
+static void
+tree_make(struct server *s)
+{
+    assert_int_equal(chmod(s->dir, 0755), 0);
+    assert_int_equal(mkdir(server_path(s, "ro"), 0755), 0);
+    assert_int_equal(mkdir(server_path(s, "ro/sub"), 0755), 0);
+    assert_int_equal(mkdir(server_path(s, "rw"), 0755), 0);
+    assert_int_equal(symlink("hello.txt", server_path(s, "ro/link")), 0);
+    server_file(s, "ro/hello.txt", SERVER_HELLO);
+    server_file(s, "policy.conf", policy);
+    give(s, "rw", s->as_user ? SERVER_USER : SERVER_OWNER);
+}
+
+void
+server_init(struct server *s, bool as_user)
+{
+    const char *bin = getenv("POSTERN_BIN");
+
+    *s = (struct server){.as_user = as_user, .inherit_fd = -1, .pid = -1};
+    assert_non_null(bin);
+    assert_non_null(realpath(bin, s->bin));
+    strcpy(s->dir, "/tmp/postern-test-XXXXXX");
+    assert_non_null(mkdtemp(s->dir));
+    (void)snprintf(s->address, sizeof(s->address), "unix:%s/sock", s->dir);
+    umask(022);
+    tree_make(s);
+    if (as_user) {
+        copy_programs(s);
+        give(s, "", SERVER_USER);
+        give(s, "policy.conf", SERVER_USER);
+    }
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+void
+server_done(struct server *s)
+{
+    if (s->pid > 0)
+        (void)server_stop(s, SIGKILL);
+    (void)nftw(s->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* --- running ---------------------------------------------------------------------- */
+
+static void
+become_user(void)
+{
+    if (geteuid() == 0 &&
+        (setgroups(0, NULL) < 0 || setresgid(SERVER_USER, SERVER_USER, SERVER_USER) < 0 ||
+         setresuid(SERVER_USER, SERVER_USER, SERVER_USER) < 0))
+        _exit(126);
+}
+
+static void
+output_to(const struct server *s, const char *name, int fd)
+{
+    int file = open(server_path(s, name), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
+
+    if (file < 0 || dup2(file, fd) < 0)
+        _exit(126);
+    close(file);
+}
+
+__attribute__((noreturn)) static void
+child_main(const struct server *s, const char *program, const char *const *args)
+{
+    char path[4200];
+    const char *argv[16] = {program};
+    size_t n = 1;
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that dies leaves nothing */
+    (void)snprintf(path, sizeof(path), "%s/%s", s->bin, program);
+    while (args != NULL && args[n - 1] != NULL && n < 15) {
+        argv[n] = args[n - 1];
+        n++;
+    }
+    output_to(s, "out", STDOUT_FILENO);
+    output_to(s, "err", STDERR_FILENO);
+    if (s->inherit_fd >= 0 && fcntl(s->inherit_fd, F_SETFD, 0) < 0)
+        _exit(126);
+    if (s->as_user)
+        become_user();
+    execv(path, (char *const *)(uintptr_t)argv);
+    _exit(126);
+}
+
+static pid_t
+start(const struct server *s, const char *program, const char *const *args)
+{
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        child_main(s, program, args);
+    return pid;
+}
+
+static int
+await_end(const struct server *s, pid_t pid)
+{
+    unsigned left = 0;
+    int status = 0;
+
+    while (server_patience(&left))
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            return status;
+    kill(pid, SIGKILL);
+    (void)waitpid(pid, &status, 0);
+    fail_msg("pid %d did not end; it said:\n%s", pid, server_text(s, "err"));
+    return -1;
+}
+
+int
+server_run(struct server *s, const char *program, const char *const *args)
+{
+    int status = await_end(s, start(s, program, args));
+
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void
+server_start(struct server *s, const char *const *args)
+{
+    const char *const usual[] = {server_path(s, "policy.conf"), NULL};
+    unsigned left = 0;
+    int status;
+
+    (void)unlink(server_path(s, "out"));
+    s->pid = start(s, "posternd", args != NULL ? args : usual);
+    while (server_patience(&left)) {
+        if (strstr(server_text(s, "out"), "Ctrl-C ends") != NULL)
+            return;
+        if (waitpid(s->pid, &status, WNOHANG) == s->pid) {
+            s->pid = -1;
+            break;
+        }
+    }
+    fail_msg("posternd does not serve; it said:\n%s", server_text(s, "err"));
+}
+
+int
+server_stop(struct server *s, int sig)
+{
+    pid_t pid = s->pid;
+
+    s->pid = -1;
+    if (sig != 0)
+        assert_int_equal(kill(pid, sig), 0);
+    return await_end(s, pid);
+}
+
+/* --- watching ---------------------------------------------------------------------- */
+
+static size_t
+proc_text(pid_t pid, const char *name, char *buf, size_t room)
+{
+    char path[64];
+    size_t n = 0;
+    FILE *f;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+    f = fopen(path, "re");
+    if (f != NULL) {
+        n = fread(buf, 1, room - 1, f);
+        fclose(f);
+    }
+    buf[n] = '\0';
+    return n;
+}
+
+static pid_t
+parent_of(pid_t pid)
+{
+    char buf[1024];
+    const char *p;
+
+    (void)proc_text(pid, "stat", buf, sizeof(buf));
+    p = strrchr(buf, ')'); /* the name before it may hold anything */
+    return p == NULL || p[1] == '\0' || p[2] == 'Z' ? -1 : (pid_t)strtol(p + 3, NULL, 10);
+}
+
+static int
+by_pid(const void *a, const void *b)
+{
+    const struct server_child *x = a, *y = b;
+
+    return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+size_t
+server_children(const struct server *s, struct server_child *v, size_t room)
+{
+    DIR *d = opendir("/proc");
+    const struct dirent *e;
+    size_t n = 0;
+
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL) {
+        pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+        char name[64];
+
+        if (pid <= 0 || parent_of(pid) != s->pid || n == room)
+            continue;
+        (void)proc_text(pid, "cmdline", name, sizeof(name));
+        v[n++] = (struct server_child){.pid = pid, .worker = strcmp(name, "postern-worker") == 0};
+    }
+    closedir(d);
+    qsort(v, n, sizeof(*v), by_pid);
+    return n;
+}
+
+void
+server_await_children(const struct server *s, size_t n)
+{
+    struct server_child v[CHILDREN_MAX];
+    unsigned left = 0;
+
+    while (server_patience(&left))
+        if (server_children(s, v, CHILDREN_MAX) == n)
+            return;
+    fail_msg("there are not %zu children; posternd said:\n%s", n, server_text(s, "err"));
+}
+
+void
+server_await_log(const struct server *s, const char *text)
+{
+    unsigned left = 0;
+
+    while (server_patience(&left))
+        if (strstr(server_text(s, "err"), text) != NULL)
+            return;
+    fail_msg("\"%s\" is not in:\n%s", text, server_text(s, "err"));
+}
+
+void
+server_await_gone(pid_t pid)
+{
+    unsigned left = 0;
+
+    while (server_patience(&left))
+        if (parent_of(pid) < 0) /* gone, or a zombie that is not ours to reap */
+            return;
+    fail_msg("pid %d is still there", pid);
+}
+
+const char *
+server_status(pid_t pid, const char *key)
+{
+    static char line[256];
+    char path[64];
+    FILE *f;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    f = fopen(path, "re");
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f) != NULL)
+        if (strncmp(line, key, strlen(key)) == 0)
+            break;
+    fclose(f);
+    return line;
+}
+
+void
+server_assert_sealed(pid_t pid)
+{
+    static const char *const lines[] = {
+        "CapInh:\t0000000000000000\n",
+        "CapPrm:\t0000000000000000\n",
+        "CapEff:\t0000000000000000\n",
+        "CapBnd:\t0000000000000000\n",
+        "CapAmb:\t0000000000000000\n",
+        "NoNewPrivs:\t1\n",
+        "Seccomp:\t2\n",
+    };
+
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        char key[16] = "";
+
+        memcpy(key, lines[i], strcspn(lines[i], "\t"));
+        assert_string_equal(server_status(pid, key), lines[i]);
+    }
+}
+
+size_t
+server_fds(pid_t pid)
+{
+    char path[64];
+    size_t n = 0;
+    DIR *d;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+    d = opendir(path);
+    assert_non_null(d);
+    while (readdir(d) != NULL)
+        n++;
+    closedir(d);
+    return n - 2;
+}
+
+void
+server_await_fds(pid_t pid, size_t n)
+{
+    unsigned left = 0;
+
+    while (server_patience(&left))
+        if (server_fds(pid) == n)
+            return;
+    assert_int_equal(server_fds(pid), n);
+}
+
+struct nc *
+server_connect(const struct server *s)
+{
+    struct nc *c = NULL;
+
+    assert_int_equal(nc_connect(s->address, &c), 0);
+    assert_int_equal(nc_version(c, MSIZE_MAX, "9P2000.L"), 0);
+    return c;
+}
+
+struct nc *
+server_attach(const struct server *s, const char *share)
+{
+    struct nc *c = server_connect(s);
+
+    assert_int_equal(nc_attach(c, 0, "", share, 0), 0);
+    return c;
+}

@@ -1,0 +1,1074 @@
+/*
+ * A file system in memory behind worker/fs.h.
+ *
+ * Runs in: tests, the fuzzer.   Trusts: its test, not the front-end.
+ * Owns: its files and the memory that plays the slab.
+ */
+#include "tests/lib/synth.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "worker/slab.h"
+
+#define NODES 65536u
+#define FILES 65536u
+#define ID(turn, i) ((uint64_t)(turn) << 32 | (i))
+
+struct entry {
+    struct entry *next;
+    uint64_t cookie;
+    uint32_t inode;
+    char name[NAME_BUF];
+};
+
+/* Also the node: its index is the lower half of the node id. */
+struct inode {
+    uint32_t turn; /* upper half of the id; 0: never used */
+    bool used;
+    uint32_t refs; /* of the front-end */
+    uint32_t nlink;
+    uint32_t mode;
+    uint32_t parent;
+    uint32_t version;
+    uint8_t *data; /* file or symlink target */
+    size_t size;
+    struct entry *entries; /* directory */
+    uint64_t last_cookie;
+    int64_t atime, mtime;
+};
+
+struct file {
+    uint32_t turn;
+    bool used, reads, writes, append;
+    uint32_t inode;
+};
+
+struct pending {
+    struct pending *prev, *next;
+    unsigned op;
+    ProtobufCMessage *req; /* a copy of its own */
+    struct fs_call *call;
+};
+
+struct synth {
+    struct fs fs; /* first */
+    struct inode inode[NODES];
+    struct file file[FILES];
+    uint32_t ninodes, nfiles; /* used so far */
+    struct pending *oldest, *newest;
+    unsigned npending, room;
+    unsigned calls[OP_END];
+    int fail[OP_END];
+    uint8_t says[256];
+    uint32_t nsays;
+    bool gone, blamed;
+    struct slab slab;
+    uint8_t *memory; /* SLAB_BYTES */
+    /* storage behind the reply that is being made */
+    Postern__V1__Attr attr;
+    struct walk_step step[WALK_MAX];
+};
+
+__attribute__((noreturn)) static void
+broken(const char *what)
+{
+    (void)fprintf(stderr, "synth: the front-end broke its promise: %s\n", what);
+    abort();
+}
+
+static struct inode *
+inode_of(struct synth *s, uint64_t id)
+{
+    uint32_t i = (uint32_t)id;
+
+    if (i >= s->ninodes || !s->inode[i].used || s->inode[i].turn != id >> 32)
+        broken("a node that was never given out, or was given back");
+    if (i != 0 && s->inode[i].refs == 0)
+        broken("a node it holds no reference to");
+    return &s->inode[i];
+}
+
+static struct file *
+file_of(struct synth *s, uint64_t id)
+{
+    uint32_t i = (uint32_t)id;
+
+    if (i >= s->nfiles || !s->file[i].used || s->file[i].turn != id >> 32)
+        broken("a file that is not open");
+    return &s->file[i];
+}
+
+static uint64_t
+node_id(const struct synth *s, const struct inode *in)
+{
+    return ID(in->turn, (uint64_t)(in - s->inode));
+}
+
+static struct inode *
+inode_new(struct synth *s, uint32_t mode, const struct inode *parent)
+{
+    struct inode *in = NULL;
+    uint32_t turn;
+
+    for (uint32_t i = 0; i < s->ninodes && in == NULL; i++) {
+        if (!s->inode[i].used)
+            in = &s->inode[i];
+    }
+    if (in == NULL) {
+        if (s->ninodes == NODES)
+            broken("more nodes than a test needs");
+        in = &s->inode[s->ninodes++];
+    }
+    turn = in->turn + 1;
+    *in = (struct inode){.turn = turn, .used = true, .mode = mode, .nlink = 1};
+    in->parent = parent == NULL ? 0 : (uint32_t)(parent - s->inode);
+    return in;
+}
+
+static void
+inode_settle(struct inode *in)
+{
+    if (in->nlink > 0 || in->refs > 0)
+        return;
+    free(in->data);
+    in->data = NULL;
+    in->used = false;
+}
+
+static struct entry *
+find(struct inode *dir, const uint8_t *name, size_t n)
+{
+    struct entry *e = dir->entries;
+
+    while (e != NULL && (strlen(e->name) != n || memcmp(e->name, name, n) != 0))
+        e = e->next;
+    return e;
+}
+
+static void
+enter(struct synth *s, struct inode *dir, const uint8_t *name, size_t n, struct inode *in)
+{
+    struct entry *e = calloc(1, sizeof(*e)), **at = &dir->entries;
+
+    if (e == NULL)
+        abort();
+    memcpy(e->name, name, n);
+    e->inode = (uint32_t)(in - s->inode);
+    e->cookie = ++dir->last_cookie + 2; /* behind "." and ".." */
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = e;
+    dir->version++;
+}
+
+static void
+leave(struct inode *dir, struct entry *e)
+{
+    struct entry **at = &dir->entries;
+
+    while (*at != e)
+        at = &(*at)->next;
+    *at = e->next;
+    free(e);
+    dir->version++;
+}
+
+static Postern__V1__Attr *
+attr_of(struct synth *s, const struct inode *in)
+{
+    s->attr = (Postern__V1__Attr)POSTERN__V1__ATTR__INIT;
+    s->attr.ino = (uint64_t)(in - s->inode) + 1;
+    s->attr.mode = in->mode;
+    s->attr.nlink = in->nlink;
+    s->attr.uid = s->attr.gid = 1000;
+    s->attr.size = in->size;
+    s->attr.blocks = (in->size + 511) / 512;
+    s->attr.blksize = 4096;
+    s->attr.atime_sec = in->atime;
+    s->attr.mtime_sec = s->attr.ctime_sec = in->mtime;
+    s->attr.btime_sec = 1;
+    s->attr.version = in->version;
+    return &s->attr;
+}
+
+static void
+resize(struct inode *in, size_t n)
+{
+    uint8_t *p;
+
+    if (n > (64u << 20))
+        broken("a file larger than a test needs");
+    p = realloc(in->data, n + 1);
+    if (p == NULL)
+        abort();
+    if (n > in->size)
+        memset(p + in->size, 0, n - in->size);
+    in->data = p;
+    in->size = n;
+    in->version++;
+}
+
+/* --- the operations ---------------------------------------------------- */
+
+#define HANDLER(lower, camel)                                                                      \
+    static int do_##lower(struct synth *s, const Postern__V1__##camel##Req *q,                     \
+                          struct fs_call *call, Postern__V1__##camel##Rep *rep)
+
+HANDLER(getattr, Getattr)
+{
+    (void)call;
+    if (q->has_file)
+        (void)file_of(s, q->file);
+    rep->attr = attr_of(s, inode_of(s, q->node));
+    return 0;
+}
+
+static const ProtobufCBinaryData *
+walk_name(const Postern__V1__WalkReq *q, unsigned i)
+{
+    const ProtobufCFieldDescriptor *f = &q->base.descriptor->fields[i + 1];
+    const uint8_t *base = (const uint8_t *)q;
+
+    if (*(const protobuf_c_boolean *)(base + f->quantifier_offset) == 0)
+        return NULL;
+    return (const ProtobufCBinaryData *)(const void *)(base + f->offset);
+}
+
+HANDLER(walk, Walk)
+{
+    struct inode *at = inode_of(s, q->node);
+    const ProtobufCBinaryData *name;
+    unsigned i;
+
+    (void)call;
+    for (i = 0; i < WALK_MAX && (name = walk_name(q, i)) != NULL; i++) {
+        struct entry *e;
+
+        if (!S_ISDIR(at->mode)) {
+            if (i == 0)
+                return -ENOTDIR;
+            break;
+        }
+        e = find(at, name->data, name->len);
+        if (e == NULL) {
+            if (i == 0)
+                return -ENOENT;
+            break;
+        }
+        at = &s->inode[e->inode];
+        s->step[i] = (struct walk_step){
+            .ino = (uint64_t)e->inode + 1, .mode = at->mode, .version = at->version};
+    }
+    rep->done = i;
+    rep->steps = msg_bytes(s->step, i * sizeof(s->step[0]));
+    if (i == fs_bound(OP_WALK, &q->base)) {
+        at->refs++;
+        rep->has_node = 1;
+        rep->node = node_id(s, at);
+        rep->attr = attr_of(s, at);
+    }
+    return 0;
+}
+
+HANDLER(parent, Parent)
+{
+    struct inode *up = &s->inode[inode_of(s, q->node)->parent];
+
+    (void)call;
+    up->refs++;
+    rep->node = node_id(s, up);
+    rep->attr = attr_of(s, up);
+    return 0;
+}
+
+HANDLER(forget, Forget)
+{
+    struct inode *in = inode_of(s, q->node);
+
+    (void)call;
+    (void)rep;
+    if (q->count > in->refs)
+        broken("more references given back than taken");
+    in->refs -= q->count;
+    inode_settle(in);
+    return 0;
+}
+
+static uint64_t
+file_new(struct synth *s, struct inode *in, bool reads, bool writes, bool append)
+{
+    uint32_t i = 0;
+
+    while (i < s->nfiles && s->file[i].used)
+        i++;
+    if (i == FILES)
+        broken("more open files than a test needs");
+    if (i == s->nfiles)
+        s->nfiles++;
+    s->file[i] = (struct file){.turn = s->file[i].turn + 1,
+                               .used = true,
+                               .reads = reads,
+                               .writes = writes,
+                               .append = append,
+                               .inode = (uint32_t)(in - s->inode)};
+    in->refs++;
+    return ID(s->file[i].turn, i);
+}
+
+HANDLER(open_read, OpenRead)
+{
+    struct inode *in = inode_of(s, q->node);
+
+    (void)call;
+    if ((q->flags & ~OPEN_READ_FLAGS) != 0)
+        broken("flags of OPEN_READ");
+    if (S_ISLNK(in->mode))
+        return -ELOOP;
+    if (!S_ISREG(in->mode) && !S_ISDIR(in->mode))
+        return -ENXIO;
+    if ((q->flags & OPEN_DIRECTORY) != 0 && !S_ISDIR(in->mode))
+        return -ENOTDIR;
+    rep->file = file_new(s, in, true, false, false);
+    rep->attr = attr_of(s, in);
+    return 0;
+}
+
+HANDLER(open_write, OpenWrite)
+{
+    struct inode *in = inode_of(s, q->node);
+
+    (void)call;
+    if ((q->flags & ~OPEN_WRITE_FLAGS) != 0)
+        broken("flags of OPEN_WRITE");
+    if (S_ISDIR(in->mode))
+        return -EISDIR;
+    if (!S_ISREG(in->mode))
+        return -ENXIO;
+    if ((q->flags & OPEN_TRUNC) != 0)
+        resize(in, 0);
+    rep->file = file_new(s, in, (q->flags & OPEN_READS) != 0, true, (q->flags & OPEN_APPEND) != 0);
+    rep->attr = attr_of(s, in);
+    return 0;
+}
+
+/* 0 and the entry's inode if it is there; a new one in its place if not. */
+static int
+make(struct synth *s, uint64_t dir_id, const ProtobufCBinaryData *name, uint32_t mode, bool excl,
+     struct inode **ret)
+{
+    struct inode *dir = inode_of(s, dir_id);
+    struct entry *e;
+
+    if (!S_ISDIR(dir->mode))
+        return -ENOTDIR;
+    e = find(dir, name->data, name->len);
+    if (e != NULL && excl)
+        return -EEXIST;
+    if (e != NULL) {
+        *ret = &s->inode[e->inode];
+        return 0;
+    }
+    *ret = inode_new(s, mode, dir);
+    enter(s, dir, name->data, name->len, *ret);
+    return 0;
+}
+
+HANDLER(create, Create)
+{
+    struct inode *in = NULL;
+    int r;
+
+    (void)call;
+    if ((q->flags & ~CREATE_FLAGS) != 0)
+        broken("flags of CREATE");
+    r = make(s, q->dir, &q->name, S_IFREG | q->mode, (q->flags & OPEN_EXCL) != 0, &in);
+    if (r < 0)
+        return r;
+    if (!S_ISREG(in->mode))
+        return S_ISDIR(in->mode) ? -EISDIR : -ENXIO;
+    if ((q->flags & OPEN_TRUNC) != 0)
+        resize(in, 0);
+    in->refs++;
+    rep->node = node_id(s, in);
+    rep->file = file_new(s, in, (q->flags & (OPEN_READS | OPEN_NOWRITE)) != 0,
+                         (q->flags & OPEN_NOWRITE) == 0, (q->flags & OPEN_APPEND) != 0);
+    rep->attr = attr_of(s, in);
+    return 0;
+}
+
+HANDLER(close, Close)
+{
+    struct file *f = file_of(s, q->file);
+    struct inode *in = &s->inode[f->inode];
+
+    (void)call;
+    (void)rep;
+    f->used = false;
+    in->refs--;
+    inode_settle(in);
+    return 0;
+}
+
+static void
+check_payload(const struct fs_call *call, uint32_t count)
+{
+    if (call->payload == NULL || count > call->payload_len)
+        broken("a count beyond the payload");
+}
+
+HANDLER(read, Read)
+{
+    struct file *f = file_of(s, q->file);
+    struct inode *in = &s->inode[f->inode];
+
+    check_payload(call, q->count);
+    if (!f->reads)
+        return -EBADF;
+    if (S_ISDIR(in->mode))
+        return -EISDIR;
+    if (q->offset < in->size) {
+        rep->count = q->count;
+        if (rep->count > in->size - q->offset)
+            rep->count = (uint32_t)(in->size - q->offset);
+        memcpy(call->payload, in->data + q->offset, rep->count);
+    }
+    return 0;
+}
+
+HANDLER(write, Write)
+{
+    struct file *f = file_of(s, q->file);
+    struct inode *in = &s->inode[f->inode];
+    uint64_t at = f->append ? in->size : q->offset;
+
+    check_payload(call, q->count);
+    if (!f->writes)
+        return -EBADF;
+    if (at > (32u << 20))
+        return -EFBIG;
+    if (at + q->count > in->size)
+        resize(in, at + q->count);
+    memcpy(in->data + at, call->payload, q->count);
+    rep->count = q->count;
+    return 0;
+}
+
+/* One linux_dirent64 at p if it fits room; its size or 0. */
+static uint32_t
+put_record(uint8_t *p, uint32_t room, uint64_t ino, uint64_t cookie, uint32_t mode,
+           const char *name)
+{
+    size_t n = strlen(name);
+    uint16_t size = (uint16_t)((19 + n + 1 + 7) & ~(size_t)7);
+
+    if (size > room)
+        return 0;
+    memset(p, 0, size);
+    memcpy(p, &ino, 8);
+    memcpy(p + 8, &cookie, 8);
+    memcpy(p + 16, &size, 2);
+    p[18] = (uint8_t)((mode & S_IFMT) >> 12);
+    memcpy(p + 19, name, n);
+    return size;
+}
+
+static uint32_t
+put_records(struct synth *s, const struct inode *dir, uint64_t cookie, uint8_t *p, uint32_t room)
+{
+    uint32_t at = 0, n = 1;
+
+    if (cookie == 0)
+        at += n = put_record(p, room, (uint64_t)(dir - s->inode) + 1, 1, S_IFDIR, ".");
+    if (cookie <= 1 && n > 0)
+        at += n = put_record(p + at, room - at, (uint64_t)dir->parent + 1, 2, S_IFDIR, "..");
+    for (const struct entry *e = dir->entries; e != NULL && n > 0; e = e->next) {
+        if (e->cookie > cookie)
+            at += n = put_record(p + at, room - at, (uint64_t)e->inode + 1, e->cookie,
+                                 s->inode[e->inode].mode, e->name);
+    }
+    return n == 0 && at == 0 ? UINT32_MAX : at;
+}
+
+HANDLER(readdir, Readdir)
+{
+    struct file *f = file_of(s, q->file);
+    const struct inode *in = &s->inode[f->inode];
+
+    check_payload(call, q->count);
+    if (s->nsays > 0) {
+        memcpy(call->payload, s->says, s->nsays);
+        rep->count = s->nsays;
+        s->nsays = 0;
+        return 0;
+    }
+    if (!S_ISDIR(in->mode))
+        return -ENOTDIR;
+    rep->count = put_records(s, in, q->cookie, call->payload, q->count);
+    return rep->count == UINT32_MAX ? -EINVAL : 0;
+}
+
+HANDLER(readlink, Readlink)
+{
+    const struct inode *in = inode_of(s, q->node);
+
+    (void)call;
+    if (!S_ISLNK(in->mode))
+        return -EINVAL;
+    rep->target = msg_bytes(in->data, in->size);
+    return 0;
+}
+
+HANDLER(setattr, Setattr)
+{
+    struct inode *in = inode_of(s, q->node);
+
+    (void)call;
+    if (q->has_file && !file_of(s, q->file)->writes)
+        broken("SETATTR through a file that is not for writing");
+    if (q->has_uid || q->has_gid)
+        return -EPERM;
+    if (q->has_size) {
+        if (!S_ISREG(in->mode))
+            return S_ISDIR(in->mode) ? -EISDIR : -EINVAL;
+        if (q->size > (32u << 20))
+            return -EFBIG;
+        resize(in, q->size);
+    }
+    if (q->has_mode)
+        in->mode = (in->mode & S_IFMT) | q->mode;
+    if (q->has_atime_sec)
+        in->atime = q->atime_sec;
+    if (q->has_mtime_sec)
+        in->mtime = q->mtime_sec;
+    if (q->has_mtime_now)
+        in->mtime = 1000000;
+    rep->attr = attr_of(s, in);
+    return 0;
+}
+
+HANDLER(mkdir, Mkdir)
+{
+    struct inode *in = NULL;
+    int r = make(s, q->dir, &q->name, S_IFDIR | q->mode, true, &in);
+
+    (void)call;
+    if (r == 0)
+        rep->attr = attr_of(s, in);
+    return r;
+}
+
+HANDLER(symlink, Symlink)
+{
+    struct inode *in = NULL;
+    int r = make(s, q->dir, &q->name, S_IFLNK | 0777, true, &in);
+
+    (void)call;
+    if (r < 0)
+        return r;
+    if (q->target.len == 0 || q->target.len > TARGET_LEN_MAX)
+        broken("a symlink target of impossible length");
+    resize(in, q->target.len);
+    memcpy(in->data, q->target.data, q->target.len);
+    rep->attr = attr_of(s, in);
+    return 0;
+}
+
+HANDLER(link, Link)
+{
+    struct inode *in = inode_of(s, q->node), *dir = inode_of(s, q->dir);
+
+    (void)call;
+    if (S_ISDIR(in->mode))
+        return -EPERM;
+    if (!S_ISDIR(dir->mode))
+        return -ENOTDIR;
+    if (find(dir, q->name.data, q->name.len) != NULL)
+        return -EEXIST;
+    in->nlink++;
+    enter(s, dir, q->name.data, q->name.len, in);
+    rep->attr = attr_of(s, in);
+    return 0;
+}
+
+HANDLER(mknod, Mknod)
+{
+    struct inode *in = NULL;
+    int r;
+
+    (void)call;
+    if (S_ISCHR(q->mode) || S_ISBLK(q->mode))
+        broken("a device");
+    r = make(s, q->dir, &q->name, q->mode, true, &in);
+    if (r == 0)
+        rep->attr = attr_of(s, in);
+    return r;
+}
+
+static int
+unlink_entry(struct synth *s, struct inode *dir, struct entry *e, bool directory)
+{
+    struct inode *in = &s->inode[e->inode];
+
+    if (directory && !S_ISDIR(in->mode))
+        return -ENOTDIR;
+    if (!directory && S_ISDIR(in->mode))
+        return -EISDIR;
+    if (in->entries != NULL)
+        return -ENOTEMPTY;
+    leave(dir, e);
+    in->nlink--;
+    inode_settle(in);
+    return 0;
+}
+
+HANDLER(unlink, Unlink)
+{
+    struct inode *dir = inode_of(s, q->dir);
+    struct entry *e;
+
+    (void)call;
+    (void)rep;
+    if (!S_ISDIR(dir->mode))
+        return -ENOTDIR;
+    e = find(dir, q->name.data, q->name.len);
+    return e == NULL ? -ENOENT : unlink_entry(s, dir, e, q->directory != 0);
+}
+
+/* The name by which a node is known: the first in its parent. */
+static struct entry *
+name_of(struct synth *s, const struct inode *in)
+{
+    struct entry *e = s->inode[in->parent].entries;
+
+    while (e != NULL && &s->inode[e->inode] != in)
+        e = e->next;
+    return e;
+}
+
+HANDLER(remove, Remove)
+{
+    struct inode *in = inode_of(s, q->node);
+    struct entry *e = name_of(s, in);
+
+    (void)call;
+    (void)rep;
+    if (in == &s->inode[0])
+        return -EBUSY;
+    if (e == NULL)
+        return -ENOENT;
+    return unlink_entry(s, &s->inode[in->parent], e, S_ISDIR(in->mode));
+}
+
+static int
+move(struct synth *s, struct inode *from, struct entry *e, struct inode *to,
+     const ProtobufCBinaryData *name)
+{
+    struct inode *in = &s->inode[e->inode];
+    struct entry *old;
+
+    if (!S_ISDIR(to->mode))
+        return -ENOTDIR;
+    for (const struct inode *up = to; up != &s->inode[0]; up = &s->inode[up->parent]) {
+        if (up == in)
+            return -EINVAL;
+    }
+    old = find(to, name->data, name->len);
+    if (old == e)
+        return 0;
+    if (old != NULL) {
+        int r = unlink_entry(s, to, old, S_ISDIR(in->mode));
+
+        if (r < 0)
+            return r;
+    }
+    leave(from, e);
+    enter(s, to, name->data, name->len, in);
+    in->parent = (uint32_t)(to - s->inode);
+    return 0;
+}
+
+HANDLER(rename, Rename)
+{
+    struct inode *dir = inode_of(s, q->dir), *to = inode_of(s, q->new_dir);
+    struct entry *e;
+
+    (void)call;
+    (void)rep;
+    if (!S_ISDIR(dir->mode))
+        return -ENOTDIR;
+    e = find(dir, q->name.data, q->name.len);
+    return e == NULL ? -ENOENT : move(s, dir, e, to, &q->new_name);
+}
+
+HANDLER(rename_node, RenameNode)
+{
+    struct inode *in = inode_of(s, q->node), *to = inode_of(s, q->new_dir);
+    struct entry *e = name_of(s, in);
+
+    (void)call;
+    (void)rep;
+    if (in == &s->inode[0])
+        return -EBUSY;
+    return e == NULL ? -ENOENT : move(s, &s->inode[in->parent], e, to, &q->new_name);
+}
+
+HANDLER(statfs, Statfs)
+{
+    (void)call;
+    (void)inode_of(s, q->node);
+    rep->type = 0x01021994;
+    rep->bsize = 4096;
+    rep->blocks = 1000;
+    rep->bfree = rep->bavail = 500;
+    rep->namelen = NAME_LEN_MAX;
+    return 0;
+}
+
+HANDLER(fsync, Fsync)
+{
+    (void)call;
+    (void)rep;
+    (void)file_of(s, q->file);
+    return 0;
+}
+
+/* --- answering --------------------------------------------------------- */
+
+#define OP(id, upper, lower, camel, access, block, payload)                                        \
+    static void answer_##lower(struct synth *s, struct pending *p)                                 \
+    {                                                                                              \
+        Postern__V1__##camel##Rep rep;                                                             \
+        int r = s->fail[p->op];                                                                    \
+                                                                                                   \
+        protobuf_c_message_init(&postern__v1__##lower##_rep__descriptor, &rep);                    \
+        s->fail[p->op] = 0;                                                                        \
+        if (r == 0)                                                                                \
+            r = do_##lower(s, (const Postern__V1__##camel##Req *)p->req, p->call, &rep);           \
+        if (r == 0 && fs_reply_lies(p->op, fs_bound(p->op, p->req), &rep.base) != NULL)            \
+            broken(fs_reply_lies(p->op, fs_bound(p->op, p->req), &rep.base));                      \
+        p->call->done(p->call, r, r == 0 ? &rep.base : NULL);                                      \
+    }
+#include "ipc/ops.def"
+#undef OP
+
+static void (*const answers[OP_END])(struct synth *, struct pending *) = {
+#define OP(id, upper, lower, camel, access, block, payload) [OP_##upper] = answer_##lower,
+#include "ipc/ops.def"
+#undef OP
+};
+
+static void
+answer_one(struct synth *s, struct pending *p)
+{
+    if (p->prev != NULL)
+        p->prev->next = p->next;
+    else
+        s->oldest = p->next;
+    if (p->next != NULL)
+        p->next->prev = p->prev;
+    else
+        s->newest = p->prev;
+    s->npending--;
+    if (s->gone)
+        p->call->done(p->call, -EIO, NULL);
+    else
+        answers[p->op](s, p);
+    protobuf_c_message_free_unpacked(p->req, NULL);
+    free(p);
+}
+
+unsigned
+synth_answer(struct synth *s, unsigned max)
+{
+    unsigned n = 0;
+
+    while (n < max && s->oldest != NULL) {
+        answer_one(s, s->oldest);
+        n++;
+    }
+    return n;
+}
+
+bool
+synth_answer_newest(struct synth *s)
+{
+    if (s->newest == NULL)
+        return false;
+    answer_one(s, s->newest);
+    return true;
+}
+
+void
+synth_gone(struct synth *s)
+{
+    s->gone = true;
+    (void)synth_answer(s, s->npending);
+}
+
+static ProtobufCMessage *
+copy_of(const ProtobufCMessage *req)
+{
+    size_t n = protobuf_c_message_get_packed_size(req);
+    uint8_t *buf = malloc(n + 1);
+    ProtobufCMessage *copy;
+
+    if (buf == NULL)
+        abort();
+    if (n > 8192)
+        broken("a request that no frame holds");
+    protobuf_c_message_pack(req, buf);
+    copy = protobuf_c_message_unpack(req->descriptor, NULL, n, buf);
+    free(buf);
+    if (copy == NULL)
+        broken("a request that does not decode");
+    return copy;
+}
+
+static int
+submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *call)
+{
+    struct synth *s = (struct synth *)fs;
+    struct pending *p;
+
+    if (req->descriptor != op_info(op)->req)
+        broken("a request of another operation");
+    if (fs->read_only && op_info(op)->access != OP_READS)
+        broken("a writing operation on a read-only share");
+    if (msg_check(req) < 0)
+        broken("a name that is not one component");
+    if (s->gone)
+        return -EIO;
+    if (s->npending >= s->room)
+        return -EAGAIN;
+    p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        abort();
+    *p = (struct pending){.prev = s->newest, .op = op, .req = copy_of(req), .call = call};
+    if (s->newest != NULL)
+        s->newest->next = p;
+    else
+        s->oldest = p;
+    s->newest = p;
+    s->npending++;
+    s->calls[op]++;
+    s->calls[0]++;
+    return 0;
+}
+
+static uint8_t *
+payload_get(struct fs *fs, uint32_t n)
+{
+    struct synth *s = (struct synth *)fs;
+    int page = slab_get(&s->slab, n);
+
+    return page < 0 ? NULL : s->memory + (size_t)page * SLAB_PAGE;
+}
+
+static void
+payload_put(struct fs *fs, uint8_t *p, uint32_t n)
+{
+    struct synth *s = (struct synth *)fs;
+
+    slab_put(&s->slab, (uint32_t)((size_t)(p - s->memory) / SLAB_PAGE), n);
+}
+
+static void
+blame(struct fs *fs, const char *what)
+{
+    struct synth *s = (struct synth *)fs;
+
+    (void)what;
+    s->blamed = s->gone = true;
+}
+
+static const struct fs_impl impl = {
+    .submit = submit, .payload_get = payload_get, .payload_put = payload_put, .blame = blame};
+
+struct synth *
+synth_new(const char *name, bool read_only)
+{
+    struct synth *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        abort();
+    s->fs = (struct fs){.impl = &impl, .name = name, .read_only = read_only};
+    s->room = IN_FLIGHT_MAX;
+    s->memory = calloc(1, SLAB_BYTES);
+    if (s->memory == NULL)
+        abort();
+    (void)inode_new(s, S_IFDIR | 0755, NULL);
+    return s;
+}
+
+void
+synth_free(struct synth *s)
+{
+    if (s->npending > 0)
+        broken("freed with calls pending");
+    for (uint32_t i = 0; i < s->ninodes; i++) {
+        while (s->inode[i].entries != NULL)
+            leave(&s->inode[i], s->inode[i].entries);
+        free(s->inode[i].data);
+    }
+    free(s->memory);
+    free(s);
+}
+
+struct fs *
+synth_fs(struct synth *s)
+{
+    return &s->fs;
+}
+
+/* --- what the test does itself ------------------------------------------ */
+
+/* The inode at a path, or NULL. last: the directory of the last component
+ * and that component instead. */
+static struct inode *
+lookup(struct synth *s, const char *path, const char **last)
+{
+    struct inode *at = &s->inode[0];
+
+    for (;;) {
+        size_t n = strcspn(path, "/");
+        struct entry *e;
+
+        if (last != NULL && path[n] == '\0') {
+            *last = path;
+            return at;
+        }
+        e = find(at, (const uint8_t *)path, n);
+        if (e == NULL)
+            return NULL;
+        at = &s->inode[e->inode];
+        if (path[n] == '\0')
+            return at;
+        path += n + 1;
+    }
+}
+
+static struct inode *
+put(struct synth *s, const char *path, uint32_t mode)
+{
+    const char *name = NULL;
+    struct inode *dir = lookup(s, path, &name), *in;
+
+    if (dir == NULL)
+        abort();
+    in = inode_new(s, mode, dir);
+    enter(s, dir, (const uint8_t *)name, strlen(name), in);
+    return in;
+}
+
+void
+synth_put_dir(struct synth *s, const char *path)
+{
+    (void)put(s, path, S_IFDIR | 0755);
+}
+
+void
+synth_put_file(struct synth *s, const char *path, const void *data, size_t n)
+{
+    struct inode *in = put(s, path, S_IFREG | 0644);
+
+    resize(in, n);
+    if (n > 0)
+        memcpy(in->data, data, n);
+}
+
+void
+synth_put_link(struct synth *s, const char *path, const char *target)
+{
+    struct inode *in = put(s, path, S_IFLNK | 0777);
+
+    resize(in, strlen(target));
+    memcpy(in->data, target, strlen(target));
+}
+
+const uint8_t *
+synth_data(struct synth *s, const char *path, size_t *ret_n)
+{
+    const struct inode *in = lookup(s, path, NULL);
+
+    *ret_n = in == NULL ? 0 : in->size;
+    return in == NULL ? NULL : in->data;
+}
+
+bool
+synth_exists(struct synth *s, const char *path)
+{
+    return lookup(s, path, NULL) != NULL;
+}
+
+unsigned
+synth_pending(const struct synth *s)
+{
+    return s->npending;
+}
+
+void
+synth_room(struct synth *s, unsigned calls)
+{
+    s->room = calls;
+}
+
+void
+synth_pages(struct synth *s, uint32_t pages)
+{
+    (void)slab_get(&s->slab, SLAB_BYTES - pages * SLAB_PAGE);
+}
+
+void
+synth_fail(struct synth *s, unsigned op, int status)
+{
+    s->fail[op] = status;
+}
+
+void
+synth_readdir_says(struct synth *s, const void *bytes, uint32_t n)
+{
+    memcpy(s->says, bytes, n);
+    s->nsays = n;
+}
+
+unsigned
+synth_calls(const struct synth *s, unsigned op)
+{
+    return s->calls[op];
+}
+
+unsigned
+synth_node_refs(const struct synth *s)
+{
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < s->ninodes; i++)
+        n += s->inode[i].used ? s->inode[i].refs : 0;
+    return n;
+}
+
+unsigned
+synth_files(const struct synth *s)
+{
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < s->nfiles; i++)
+        n += s->file[i].used;
+    return n;
+}
+
+uint32_t
+synth_pages_used(const struct synth *s)
+{
+    return s->slab.in_use;
+}
+
+bool
+synth_blamed(const struct synth *s)
+{
+    return s->blamed;
+}

@@ -1,0 +1,63 @@
+/*
+ * The fids of one connection: the guest's numbers for files.
+ */
+#ifndef POSTERN_WORKER_FID_H
+#define POSTERN_WORKER_FID_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "worker/pool.h"
+#include "worker/share.h"
+
+#define FID_STATES(X)                                                                              \
+    X(NEW)      /* the number is taken; the walk or attach that fills it is under way */           \
+    X(WALKED)   /* names a file, not open */                                                       \
+    X(CHANGING) /* an open, a create or a walk onto itself is under way */                         \
+    X(OPEN)     /* open; stays so until it goes */                                                 \
+    X(GONE)     /* no longer in the table; requests may still hold it */
+
+enum fid_state {
+#define X(s) FID_##s,
+    FID_STATES(X)
+#undef X
+        FID_STATES_END
+};
+
+struct fid {
+    uint32_t num;
+    uint32_t refs; /* one for the table, one for each request */
+    enum fid_state state;
+    bool narrowed;       /* attached ";ro" */
+    bool reads, writes;  /* as opened */
+    struct handle *node; /* owned; NULL while NEW */
+    struct handle *file; /* owned; while OPEN */
+    struct fid *chain;
+};
+
+/* One connection's table. Zeroed is empty. */
+struct fids {
+    struct fid **bucket; /* owned */
+    uint32_t nbuckets;   /* a power of two */
+    uint32_t count;
+};
+
+/* NULL when there is none of that number. The table's reference. */
+struct fid *fid_find(const struct fids *t, uint32_t num);
+/*
+ * Take a number. 0 and *ret (state NEW, the table's reference); -EBADF: it is
+ * in use or is NOFID; -EMFILE: max are there; -ENOMEM.
+ */
+int fid_add(struct fids *t, struct pool *pool, uint32_t num, uint32_t max, struct fid **ret);
+/* Out of the table, GONE: the number is free, what it held is put. */
+void fid_remove(struct fids *t, struct pool *pool, struct fid *f);
+/* All of them; the table is then empty and owns nothing. */
+void fid_clear(struct fids *t, struct pool *pool);
+
+struct fid *fid_get(struct fid *f);
+void fid_put(struct pool *pool, struct fid *f);
+
+/* The only assignment to f->state. */
+void fid_go(struct fid *f, enum fid_state to);
+
+#endif

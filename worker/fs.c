@@ -1,0 +1,116 @@
+/*
+ * What every implementation of worker/fs.h has in common: who may write, and
+ * which answers cannot be true.
+ *
+ * Runs in: worker (and tests).   Trusts: no helper: an answer that claims
+ * more than was asked for is a lie.   Owns: nothing.
+ */
+#include "worker/fs.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+int
+fs_access(const struct fs *fs, unsigned op, bool narrowed)
+{
+    const struct op_info *info = op_info(op);
+
+    if (info == NULL)
+        return -EOPNOTSUPP;
+    if ((fs->read_only || narrowed) && info->access != OP_READS)
+        return -EROFS;
+    return 0;
+}
+
+int
+fs_submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *call)
+{
+    int r = fs_access(fs, op, call->narrowed);
+
+    return r < 0 ? r : fs->impl->submit(fs, op, req, call);
+}
+
+uint8_t *
+fs_payload_get(struct fs *fs, uint32_t n)
+{
+    return fs->impl->payload_get(fs, n);
+}
+
+void
+fs_payload_put(struct fs *fs, uint8_t *p, uint32_t n)
+{
+    fs->impl->payload_put(fs, p, n);
+}
+
+void
+fs_blame(struct fs *fs, const char *what)
+{
+    fs->impl->blame(fs, what);
+}
+
+static uint32_t
+walk_names(const Postern__V1__WalkReq *q)
+{
+    const protobuf_c_boolean has[WALK_MAX] = {
+        q->has_name1,  q->has_name2,  q->has_name3,  q->has_name4,  q->has_name5,  q->has_name6,
+        q->has_name7,  q->has_name8,  q->has_name9,  q->has_name10, q->has_name11, q->has_name12,
+        q->has_name13, q->has_name14, q->has_name15, q->has_name16,
+    };
+    uint32_t n = 0;
+
+    while (n < WALK_MAX && has[n])
+        n++;
+    return n;
+}
+
+uint32_t
+fs_bound(unsigned op, const ProtobufCMessage *req)
+{
+    switch (op) {
+    case OP_READ:
+        return ((const Postern__V1__ReadReq *)req)->count;
+    case OP_WRITE:
+        return ((const Postern__V1__WriteReq *)req)->count;
+    case OP_READDIR:
+        return ((const Postern__V1__ReaddirReq *)req)->count;
+    case OP_WALK:
+        return walk_names((const Postern__V1__WalkReq *)req);
+    default:
+        return 0;
+    }
+}
+
+static const char *
+walk_lies(uint32_t asked, const Postern__V1__WalkRep *rep)
+{
+    bool arrived = rep->done == asked;
+
+    if (rep->done > asked || rep->steps.len != rep->done * sizeof(struct walk_step))
+        return "walk: more steps than names";
+    if (arrived != (rep->has_node != 0) || arrived != (rep->attr != NULL))
+        return "walk: a node for a walk that did not arrive, or none for one that did";
+    return NULL;
+}
+
+const char *
+fs_reply_lies(unsigned op, uint32_t bound, const ProtobufCMessage *rep)
+{
+    switch (op) {
+    case OP_READ:
+        return ((const Postern__V1__ReadRep *)rep)->count > bound ? "read: more than asked" : NULL;
+    case OP_WRITE:
+        return ((const Postern__V1__WriteRep *)rep)->count > bound ? "write: more than given"
+                                                                   : NULL;
+    case OP_READDIR:
+        return ((const Postern__V1__ReaddirRep *)rep)->count > bound ? "readdir: more than asked"
+                                                                     : NULL;
+    case OP_READLINK:
+        return ((const Postern__V1__ReadlinkRep *)rep)->target.len > TARGET_LEN_MAX
+                   ? "readlink: target too long"
+                   : NULL;
+    case OP_WALK:
+        return walk_lies(bound, (const Postern__V1__WalkRep *)rep);
+    default:
+        return NULL;
+    }
+}

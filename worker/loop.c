@@ -1,0 +1,189 @@
+/*
+ * Events: who may go on. The work itself is tenant_round().
+ *
+ * Runs in: worker.   Trusts: the broker; nobody else.
+ * Owns: the epoll set, listeners, helpers, connections.
+ *
+ * Everything is edge-triggered: an event is remembered where it belongs and
+ * no fd is ever read to be told so. One round: answer what helpers sent, let
+ * connections read, submit and write, wake helpers once each. The worker
+ * sleeps only after each helper with calls in flight was told that it must
+ * wake us.
+ */
+#include "worker/loop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "ipc/boot.h"
+#include "ipc/fd.h"
+#include "ipc/log.h"
+
+#define EVENTS 64
+#define ACCEPTS_PER_ROUND 16
+#define SEND_BUFFER (4 * 1024 * 1024) /* the kernel takes as much of it as it allows */
+
+int
+loop_init(struct loop *l)
+{
+    memset(l, 0, sizeof(*l));
+    arena_init(&l->arena);
+    l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    return l->epoll_fd < 0 ? -errno : 0;
+}
+
+int
+loop_watch(struct loop *l, int fd, struct watch *w, enum watch_kind kind, unsigned wanted)
+{
+    struct epoll_event ev = {.events = wanted | EPOLLET, .data.ptr = w};
+
+    w->kind = (int)kind;
+    return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+int
+loop_serve(struct loop *l, int fd)
+{
+    static const int bytes = SEND_BUFFER;
+    struct conn *c;
+    int r = conn_new(&l->tenant, fd, &c);
+
+    if (r < 0) {
+        close(fd);
+        return log_errno(r, "a connection was refused");
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)); /* a wish */
+    r = loop_watch(l, fd, &c->watch, WATCH_CONN, EPOLLIN | EPOLLOUT);
+    if (r < 0) {
+        conn_close(c);
+        return log_errno(r, "epoll_ctl of a connection");
+    }
+    return 0;
+}
+
+/* True when more may be waiting. Out of fds or memory: from->ready stays, and
+ * the rounds that follow try again, when something may have been closed. */
+static bool
+listener_accept(struct loop *l, struct listener *from)
+{
+    for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
+        int fd = accept4(from->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            (void)loop_serve(l, fd);
+        } else if (errno == EAGAIN) {
+            from->ready = false;
+            return false;
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            return false;
+        } /* else: that one went away before we took it */
+    }
+    return true;
+}
+
+static bool
+accept_all(struct loop *l)
+{
+    bool more = false;
+
+    for (size_t i = 0; i < l->nlisteners; i++) {
+        if (l->listeners[i].ready)
+            more |= listener_accept(l, &l->listeners[i]);
+    }
+    return more;
+}
+
+static void
+share_gone(struct loop *l, uint32_t share)
+{
+    if (share >= l->nhelpers)
+        violation("the broker named share %u of %zu", share, l->nhelpers);
+    log_warn("share %s: its helper is gone", l->tenant.shares[share].fs->name);
+    fs_channel_gone(l->helpers[share].fc);
+}
+
+/* False: the broker is gone. */
+static bool
+hear_broker(struct loop *l)
+{
+    Postern__V1__ToChild *m;
+    int r;
+
+    while ((r = to_child_recv(BOOT_FD, &m)) == 1) {
+        share_gone(l, m->share_gone->share);
+        to_child_free(m);
+    }
+    if (r < 0 && r != -EAGAIN)
+        violation("a message of the broker (%d)", -r);
+    return r != 0;
+}
+
+static bool
+take_event(struct loop *l, const struct epoll_event *ev)
+{
+    struct watch *w = ev->data.ptr;
+    struct conn *c;
+
+    switch (w->kind) {
+    case WATCH_CONN:
+        c = (struct conn *)w;
+        conn_event(c, (ev->events & EPOLLIN) != 0, (ev->events & EPOLLOUT) != 0,
+                   (ev->events & (EPOLLHUP | EPOLLERR)) != 0);
+        return true;
+    case WATCH_LISTENER:
+        ((struct listener *)w)->ready = true;
+        return true;
+    case WATCH_BROKER:
+        return hear_broker(l);
+    default: /* a helper: each is polled anyway */
+        return true;
+    }
+}
+
+/* Whether every helper that owes us an answer will wake us. */
+static bool
+may_sleep(struct loop *l)
+{
+    bool quiet = true;
+
+    for (size_t i = 0; i < l->nhelpers && quiet; i++)
+        quiet = fs_channel_may_sleep(l->helpers[i].fc);
+    return quiet;
+}
+
+/* True when there is more to do at once. */
+static bool
+work(struct loop *l)
+{
+    bool more;
+
+    for (size_t i = 0; i < l->nhelpers; i++)
+        (void)fs_channel_poll(l->helpers[i].fc, &l->arena);
+    more = accept_all(l);
+    more |= tenant_round(&l->tenant);
+    for (size_t i = 0; i < l->nhelpers; i++)
+        fs_channel_notify(l->helpers[i].fc);
+    return more;
+}
+
+bool
+loop_once(struct loop *l, int timeout_ms)
+{
+    struct epoll_event ev[EVENTS];
+    bool alive = true;
+    int n;
+
+    n = epoll_pwait(l->epoll_fd, ev, EVENTS, l->busy || !may_sleep(l) ? 0 : timeout_ms, NULL);
+    if (n < 0 && errno != EINTR)
+        die("epoll_pwait");
+    for (size_t i = 0; i < l->nhelpers; i++)
+        fs_channel_awake(l->helpers[i].fc);
+    for (int i = 0; i < n && alive; i++)
+        alive = take_event(l, &ev[i]);
+    l->busy = work(l);
+    return alive;
+}

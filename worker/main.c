@@ -1,0 +1,230 @@
+/*
+ * postern-worker: speaks 9P with the guests of one tenant.
+ *
+ * The broker starts it with the boot socket as fd 3 and nothing else. It
+ * takes the boot message, locks itself in, says that it is ready, and serves
+ * until the broker closes fd 3.
+ *
+ * Runs in: worker.   Trusts: the broker.   Owns: the process.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ipc/boot.h"
+#include "ipc/fd.h"
+#include "ipc/log.h"
+#include "worker/loop.h"
+#include "worker/sandbox.h"
+
+#define USAGE_EXIT 64   /* EX_USAGE of sysexits(3) */
+#define FDS_RESERVED 16 /* stdio, boot socket, epoll, and some air */
+
+/* twin: WorkerBoot in ipc/boot.proto */
+enum share_fds { FD_CHANNEL, FD_TO_HELPER, FD_TO_WORKER, FDS_PER_SHARE };
+
+static struct loop loop;
+
+static int
+show_sandbox(void)
+{
+    struct sandbox_profile p;
+
+    worker_profile(&p);
+    sandbox_print(stdout, &p);
+    return 0;
+}
+
+static void
+must(int r, const char *what)
+{
+    if (r == 0)
+        return;
+    errno = -r;
+    die("%s", what);
+}
+
+static void
+sandbox_must(int r, const struct sandbox_report *report)
+{
+    if (r == 0)
+        return;
+    (void)log_errno(r, "sandbox: %s", report->step);
+    _exit(EXIT_SANDBOX);
+}
+
+static void *
+must_calloc(size_t n, size_t size)
+{
+    void *p = calloc(n > 0 ? n : 1, size);
+
+    if (p == NULL)
+        die("no memory");
+    return p;
+}
+
+/* Accepted TCP connections inherit it. */
+static void
+no_delay(int fd)
+{
+    static const int one = 1;
+    int domain;
+    socklen_t n = sizeof(domain);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 &&
+        (domain == AF_INET || domain == AF_INET6))
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+static void
+take_listeners(const Postern__V1__WorkerBoot *b, const int *fds)
+{
+    loop.listeners = must_calloc(b->n_listeners, sizeof(*loop.listeners));
+    for (size_t i = 0; i < b->n_listeners; i++) {
+        struct listener *at = &loop.listeners[loop.nlisteners];
+        int flags = fcntl(fds[i], F_GETFL);
+
+        if (flags < 0 || fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0)
+            die("%s: fcntl", b->listeners[i]->address);
+        no_delay(fds[i]);
+        if (b->listeners[i]->connected != 0) {
+            must(loop_serve(&loop, fds[i]), "connection");
+            continue;
+        }
+        at->fd = fds[i];
+        must(loop_watch(&loop, at->fd, &at->watch, WATCH_LISTENER, EPOLLIN), "watch a listener");
+        loop.nlisteners++;
+    }
+}
+
+/* The channels, each as file operations in fs[]. */
+static void
+take_shares(const Postern__V1__WorkerBoot *b, const int *fds, struct fs **fs, int *event_fds)
+{
+    loop.helpers = must_calloc(b->n_shares, sizeof(*loop.helpers));
+    for (size_t i = 0; i < b->n_shares; i++) {
+        const int *mine = &fds[i * FDS_PER_SHARE];
+        struct helper *h = &loop.helpers[i];
+        char *name = strdup(b->shares[i]->name);
+
+        if (name == NULL)
+            die("no memory");
+        must(fs_channel_new(name, b->shares[i]->read_only != 0, mine[FD_CHANNEL],
+                            mine[FD_TO_HELPER], &h->fc),
+             "channel");
+        close(mine[FD_CHANNEL]);
+        fs[i] = fs_channel_fs(h->fc);
+        event_fds[i] = mine[FD_TO_HELPER];
+        must(loop_watch(&loop, mine[FD_TO_WORKER], &h->watch, WATCH_HELPER, EPOLLIN),
+             "watch a helper");
+        loop.nhelpers++;
+    }
+}
+
+static struct tenant_limits
+limits_of(const Postern__V1__WorkerBoot *b)
+{
+    struct tenant_limits l = {.connections = b->connections,
+                              .fids = b->fids,
+                              .in_flight = b->in_flight,
+                              .msize = b->msize};
+
+    if (l.msize < MSIZE_MIN)
+        l.msize = MSIZE_MIN;
+    if (l.msize > MSIZE_MAX)
+        l.msize = MSIZE_MAX;
+    return l;
+}
+
+static void
+say_ready(const struct sandbox_profile *p, const struct sandbox_report *report)
+{
+    Postern__V1__FromChild m = POSTERN__V1__FROM_CHILD__INIT;
+    Postern__V1__Ready ready = POSTERN__V1__READY__INIT;
+    char name[16];
+
+    (void)snprintf(name, sizeof(name), "%s", p->name);
+    ready.profile = name;
+    ready.landlock_abi = report->landlock_abi;
+    ready.layers = report->layers;
+    m.ready = &ready;
+    must(from_child_send(BOOT_FD, &m), "say ready to the broker");
+}
+
+/* Everything between the boot message, which is taken over, and the first
+ * byte of a guest. */
+static void
+start(Postern__V1__Boot *boot, const int *fds)
+{
+    const Postern__V1__WorkerBoot *b = boot->worker;
+    const struct tenant_limits limits = limits_of(b);
+    struct fs *fs[SHARES_PER_TENANT_MAX];
+    int event_fds[SHARES_PER_TENANT_MAX];
+    struct sandbox_report report;
+    struct sandbox_profile p;
+
+    worker_profile(&p);
+    p.event_fds = event_fds;
+    p.nevent_fds = b->n_shares;
+    p.uid = boot->sandbox->uid;
+    p.gid = boot->sandbox->gid;
+    p.own_userns = boot->sandbox->own_userns != 0;
+    p.best_effort = boot->sandbox->best_effort != 0;
+    p.nofile =
+        (rlim_t)limits.connections + b->n_listeners + b->n_shares * FDS_PER_SHARE + FDS_RESERVED;
+
+    must(loop_init(&loop), "epoll");
+    take_shares(b, fds + b->n_listeners, fs, event_fds);
+    must(tenant_init(&loop.tenant, &limits, fs, b->n_shares), "tenant");
+    sandbox_must(sandbox_confine(&p, &report), &report);
+    take_listeners(b, fds);
+    must(loop_watch(&loop, BOOT_FD, &loop.broker, WATCH_BROKER, EPOLLIN), "watch the broker");
+    boot_free(boot);
+    sandbox_must(sandbox_seal(&p, &report), &report);
+    say_ready(&p, &report);
+}
+
+static void
+check_boot(const Postern__V1__Boot *boot, size_t nfds)
+{
+    const Postern__V1__WorkerBoot *b = boot->worker;
+
+    if (b == NULL)
+        violation("boot: not for a worker");
+    if (b->n_shares > SHARES_PER_TENANT_MAX || b->n_listeners > LISTENERS_PER_TENANT_MAX ||
+        nfds != b->n_listeners + b->n_shares * FDS_PER_SHARE)
+        violation("boot: %zu fds for %zu listeners and %zu shares", nfds, b->n_listeners,
+                  b->n_shares);
+}
+
+int
+main(int argc, char **argv)
+{
+    Postern__V1__Boot *boot;
+    int fds[CHILD_FDS_MAX];
+    size_t nfds;
+    int r;
+
+    if (argc == 2 && strcmp(argv[1], "--show-sandbox") == 0)
+        return show_sandbox();
+    if (argc != 1) {
+        (void)fprintf(stderr, "usage: postern-worker --show-sandbox\n"
+                              "Without it, it is posternd that starts this program.\n");
+        return USAGE_EXIT;
+    }
+    log_to(LOG_TO_BROKER, "postern-worker");
+    r = boot_recv(&boot, fds, CHILD_FDS_MAX, &nfds);
+    must(r, "boot message");
+    check_boot(boot, nfds);
+    start(boot, fds);
+    while (loop_once(&loop, -1))
+        ;
+    _exit(0);
+}

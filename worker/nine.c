@@ -1,0 +1,312 @@
+/*
+ * The 9P2000.L session: version, tags, dispatch, attach, flush.
+ *
+ * Runs in: worker.   Trusts: nobody: every byte here is a guest's.
+ * Owns: nothing; requests own what they hold.
+ *
+ * Decisions that the protocol leaves open:
+ *   before a version is agreed on, anything but Tversion ends the connection;
+ *   a Tversion in mid-session clunks all fids, waits for what is in flight,
+ *   leaves it unanswered, and is then answered itself;
+ *   an msize below MSIZE_MIN is EMSGSIZE and no session begins;
+ *   a tag that is in flight already, or NOTAG on anything but Tversion, is
+ *   EINVAL under that tag; the request in flight is not touched;
+ *   a body that is too short or too long for its type is EPROTO.
+ */
+#include "worker/nine.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ipc/log.h"
+
+#define QTDIR 0x80
+#define QTSYMLINK 0x02
+
+static const struct nine_row rows[256] = {
+#define NINE(type, upper, lower, minimum, out_room, long_error)                                    \
+    [NINE_T##upper] = {.name = #lower,                                                             \
+                       .handle = nine_t##lower,                                                    \
+                       .min = (minimum),                                                           \
+                       .room = (out_room),                                                         \
+                       .too_long = -(long_error)},
+#include "worker/nine.def"
+#undef NINE
+};
+
+const struct nine_row *
+nine_row(uint8_t type)
+{
+    return rows[type].handle == NULL ? NULL : &rows[type];
+}
+
+void
+pen_qid(struct pen *w, uint64_t ino, uint32_t mode, uint32_t version)
+{
+    uint8_t type = 0;
+
+    if (S_ISDIR(mode))
+        type = QTDIR;
+    else if (S_ISLNK(mode))
+        type = QTSYMLINK;
+    pen_u8(w, type);
+    pen_u32(w, version);
+    pen_u64(w, ino);
+}
+
+void
+pen_attr_qid(struct pen *w, const Postern__V1__Attr *a)
+{
+    pen_qid(w, a->ino, a->mode, a->version);
+}
+
+int
+nine_name(struct str name)
+{
+    if (name.n > NAME_LEN_MAX)
+        return -ENAMETOOLONG;
+    return name_ok(name.p, name.n) ? 0 : -EINVAL;
+}
+
+void
+nine_done_empty(struct fs_call *call, int status, const ProtobufCMessage *m)
+{
+    (void)m;
+    if (status < 0)
+        reply_error(request_of(call), status);
+    else
+        reply_empty(request_of(call));
+}
+
+/* A reply without a request: there is always room for one. */
+static void
+answer(struct conn *c, struct pen *w)
+{
+    uint32_t n = (uint32_t)pen_len(w), size = htole32(n);
+
+    memcpy(w->start, &size, sizeof(size));
+    conn_output(c, n, NULL, 0);
+}
+
+static void
+answer_begin(struct conn *c, struct pen *w, uint8_t type, uint16_t tag)
+{
+    pen_init(w, c->out + c->out_end, ROOM_SMALL);
+    pen_u32(w, 0);
+    pen_u8(w, type);
+    pen_u16(w, tag);
+}
+
+static void
+answer_error(struct conn *c, uint16_t tag, int err)
+{
+    struct pen w;
+
+    answer_begin(c, &w, NINE_RLERROR, tag);
+    pen_u32(&w, (uint32_t)-err);
+    answer(c, &w);
+}
+
+/* "9P2000.L", or that and a vendor's suffix after a dot. */
+static bool
+version_known(struct str v)
+{
+    static const char ours[] = "9P2000.L";
+    static const size_t n = sizeof(ours) - 1;
+
+    return v.n >= n && memcmp(v.p, ours, n) == 0 && (v.n == n || v.p[n] == '.');
+}
+
+void
+nine_version_now(struct conn *c)
+{
+    const char *text = c->version.known ? "9P2000.L" : "unknown";
+    struct pen w;
+
+    c->resetting = false;
+    if (c->version.msize < MSIZE_MIN) {
+        answer_error(c, c->version.tag, -EMSGSIZE);
+        return;
+    }
+    if (c->version.known) {
+        c->versioned = true;
+        c->msize = c->version.msize;
+    }
+    answer_begin(c, &w, NINE_RVERSION, c->version.tag);
+    pen_u32(&w, c->version.msize);
+    pen_str(&w, text, strlen(text));
+    answer(c, &w);
+}
+
+static int
+version(struct conn *c, uint16_t tag, struct cursor *body)
+{
+    uint32_t msize = cur_u32(body);
+    struct str text = cur_str(body);
+
+    if (!cur_end(body)) {
+        if (!c->versioned)
+            return -EPROTO;
+        answer_error(c, tag, -EPROTO);
+        return 0;
+    }
+    if (msize > c->tenant->limits.msize)
+        msize = c->tenant->limits.msize;
+    c->version.tag = tag;
+    c->version.msize = msize;
+    c->version.known = version_known(text);
+    c->versioned = false;
+    c->msize = MSIZE_MIN;
+    c->resetting = true;
+    fid_clear(&c->fids, &c->tenant->fids);
+    if (c->in_flight == 0)
+        nine_version_now(c);
+    return 0;
+}
+
+void
+nine_too_long(struct conn *c, const uint8_t *head)
+{
+    const struct nine_row *row = nine_row(head[4]);
+    struct cursor cur;
+    int e = row != NULL ? row->too_long : -EOPNOTSUPP;
+
+    cur_init(&cur, head + 5, 2);
+    answer_error(c, cur_u16(&cur), head[4] == NINE_TVERSION ? -EPROTO : e);
+}
+
+static int
+dispatch(struct request *r, const struct nine_row *row, struct cursor *body)
+{
+    if (row == NULL)
+        return -EOPNOTSUPP;
+    if (row->min > (size_t)(body->end - body->at))
+        return -EPROTO;
+    return row->handle(r, body);
+}
+
+int
+nine_message(struct conn *c, const uint8_t *p, uint32_t n, uint32_t size)
+{
+    const struct nine_row *row = nine_row(p[4]);
+    struct cursor body;
+    struct request *r;
+    uint16_t tag;
+    int e;
+
+    cur_init(&body, p + 5, n - 5);
+    tag = cur_u16(&body);
+    if (p[4] == NINE_TVERSION)
+        return version(c, tag, &body);
+    if (!c->versioned)
+        return -EPROTO;
+    if (tag == NINE_NOTAG || request_by_tag(c, tag) != NULL) {
+        answer_error(c, tag, -EINVAL);
+        return 0;
+    }
+    r = request_new(c, tag, p[4], row != NULL ? row->room : ROOM_SMALL);
+    if (r == NULL) {
+        conn_stall(c, &c->tenant->stalled);
+        return -EAGAIN;
+    }
+    r->data = size - n;
+    e = dispatch(r, row, &body);
+    if (e == -EAGAIN) {
+        conn_stall(c, &r->share->stalled);
+        request_drop(r);
+        return e;
+    }
+    if (e < 0)
+        reply_error(r, e);
+    return 0;
+}
+
+int
+nine_tflush(struct request *r, struct cursor *c)
+{
+    uint16_t tag = cur_u16(c);
+    struct request *old = request_by_tag(r->conn, tag);
+
+    if (!cur_end(c))
+        return -EPROTO;
+    /* v9fs sends Tflush for a tag we may have answered already: no error. */
+    if (old == NULL || old == r)
+        reply_empty(r);
+    else
+        request_flush(old, r);
+    return 0;
+}
+
+static void
+attach_done(struct fs_call *call, int status, const ProtobufCMessage *m)
+{
+    const Postern__V1__GetattrRep *rep = (const Postern__V1__GetattrRep *)m;
+    struct request *r = request_of(call);
+    struct fid *f = r->newfid;
+    struct pen w;
+
+    if (status < 0) {
+        reply_error(r, status);
+        return;
+    }
+    if (f->state == FID_NEW) {
+        r->fresh_node->id = NODE_ROOT;
+        r->fresh_node->pinned = true;
+        f->node = r->fresh_node;
+        f->narrowed = call->narrowed;
+        r->fresh_node = NULL;
+        fid_go(f, FID_WALKED);
+    }
+    reply_begin(r, &w, NINE_TATTACH + 1);
+    pen_attr_qid(&w, rep->attr);
+    reply_end(r, &w);
+}
+
+/* "name" or "name;ro"; "" is the share of a tenant that has just one. Whatever
+ * is wrong, the answer is the same. */
+static int
+attach_share(struct request *r, struct str aname)
+{
+    static const char narrow[] = ";ro";
+    static const size_t n = sizeof(narrow) - 1;
+    const struct tenant *t = r->conn->tenant;
+
+    if (aname.n >= n && memcmp(aname.p + aname.n - n, narrow, n) == 0) {
+        aname.n -= n;
+        r->call.narrowed = true;
+    }
+    r->share = aname.n == 0 && t->nshares == 1 ? &t->shares[0] : tenant_share(t, aname.p, aname.n);
+    return r->share == NULL ? -ENOENT : 0;
+}
+
+int
+nine_tattach(struct request *r, struct cursor *c)
+{
+    Postern__V1__GetattrReq q = POSTERN__V1__GETATTR_REQ__INIT;
+    struct conn *conn = r->conn;
+    uint32_t num = cur_u32(c), afid = cur_u32(c);
+    struct str aname;
+    int e;
+
+    (void)cur_str(c); /* uname: data, never looked up */
+    aname = cur_str(c);
+    (void)cur_u32(c); /* n_uname: every guest id is the share's one identity */
+    if (!cur_end(c))
+        return -EPROTO;
+    if (afid != NINE_NOFID)
+        return -EOPNOTSUPP;
+    e = attach_share(r, aname);
+    if (e == 0)
+        e = fid_add(&conn->fids, &conn->tenant->fids, num, conn->tenant->limits.fids, &r->newfid);
+    if (e < 0)
+        return e;
+    (void)fid_get(r->newfid);
+    r->fresh_node = handle_new(r->share, HANDLE_NODE);
+    if (r->fresh_node == NULL)
+        return -ENOMEM;
+    q.node = NODE_ROOT;
+    r->call.done = attach_done;
+    return fs_getattr(r->share->fs, &q, &r->call);
+}

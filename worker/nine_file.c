@@ -1,0 +1,412 @@
+/*
+ * Open files: Tlopen, Tlcreate, Tread, Twrite, Tfsync, Tclunk, Tremove.
+ *
+ * Runs in: worker.   Trusts: nobody; the flags of a guest become open_flag
+ * bits of ipc/ops.h before anything is decided by them.
+ * Owns: nothing.
+ */
+#include <errno.h>
+
+#include "worker/nine.h"
+
+/* The flags of Tlopen and Tlcreate; the numbers are the protocol's. */
+enum dotl_flag {
+    DOTL_WRONLY = 01,
+    DOTL_RDWR = 02,
+    DOTL_ACCMODE = 03,
+    DOTL_CREATE = 0100,
+    DOTL_EXCL = 0200,
+    DOTL_TRUNC = 01000,
+    DOTL_APPEND = 02000,
+    DOTL_DSYNC = 010000,
+    DOTL_DIRECTORY = 0200000,
+    DOTL_SYNC = 04000000,
+};
+
+/* How a file is to be opened, whatever dialect asked. */
+struct open_how {
+    bool valid;
+    bool reads, writes;
+    bool may_change; /* anything that a read-only share refuses, even if it would do nothing */
+    unsigned flags;  /* enum open_flag */
+};
+
+/* What is not named here (O_DIRECT, O_NONBLOCK, O_NOFOLLOW, O_CLOEXEC, ...)
+ * is the guest kernel's own business; Linux before 6.4 sends it all. */
+static struct open_how
+open_how_dotl(uint32_t f)
+{
+    static const struct {
+        uint32_t dotl;
+        unsigned flag;
+    } map[] = {
+        {DOTL_EXCL, OPEN_EXCL},   {DOTL_TRUNC, OPEN_TRUNC}, {DOTL_APPEND, OPEN_APPEND},
+        {DOTL_DSYNC, OPEN_DSYNC}, {DOTL_SYNC, OPEN_SYNC},   {DOTL_DIRECTORY, OPEN_DIRECTORY},
+    };
+    uint32_t mode = f & DOTL_ACCMODE;
+    struct open_how how = {
+        .valid = mode != DOTL_ACCMODE,
+        .reads = mode != DOTL_WRONLY,
+        .writes = mode != 0,
+    };
+
+    for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
+        if ((f & map[i].dotl) != 0)
+            how.flags |= map[i].flag;
+    }
+    how.may_change = (f & (DOTL_ACCMODE | DOTL_TRUNC | DOTL_APPEND | DOTL_CREATE)) != 0;
+    return how;
+}
+
+/* The fid is open, unless it went away meanwhile; then so does the file. */
+static void
+opens(struct request *r, uint64_t file, const Postern__V1__Attr *a)
+{
+    struct fid *f = r->fid;
+    struct pen w;
+
+    r->fresh_file->id = file;
+    if (f->state == FID_CHANGING) {
+        f->file = r->fresh_file;
+        r->fresh_file = NULL;
+        f->reads = r->reads;
+        f->writes = r->writes;
+        fid_go(f, FID_OPEN);
+    }
+    reply_begin(r, &w, (uint8_t)(r->type + 1));
+    pen_attr_qid(&w, a);
+    pen_u32(&w, 0); /* iounit: whatever fits msize */
+    reply_end(r, &w);
+}
+
+static void
+opened_to_read(struct fs_call *call, int status, const ProtobufCMessage *m)
+{
+    const Postern__V1__OpenReadRep *rep = (const Postern__V1__OpenReadRep *)m;
+
+    if (status < 0)
+        reply_error(request_of(call), status);
+    else
+        opens(request_of(call), rep->file, rep->attr);
+}
+
+static void
+opened_to_write(struct fs_call *call, int status, const ProtobufCMessage *m)
+{
+    const Postern__V1__OpenWriteRep *rep = (const Postern__V1__OpenWriteRep *)m;
+
+    if (status < 0)
+        reply_error(request_of(call), status);
+    else
+        opens(request_of(call), rep->file, rep->attr);
+}
+
+/* What Tlopen and Tlcreate have in common: -EROFS first, then the rest. */
+static int
+open_prepare(struct request *r, uint32_t num, const struct open_how *how, unsigned op)
+{
+    int e =
+        how->may_change || op == OP_CREATE ? request_fid_to_write(r, num, op) : request_fid(r, num);
+
+    if (e == 0 && !how->valid)
+        e = -EINVAL;
+    if (e == 0)
+        e = request_changes_fid(r);
+    if (e < 0)
+        return e;
+    r->reads = how->reads;
+    r->writes = how->writes;
+    r->fresh_file = handle_new(r->share, HANDLE_FILE);
+    return r->fresh_file == NULL ? -ENOMEM : 0;
+}
+
+int
+nine_tlopen(struct request *r, struct cursor *c)
+{
+    Postern__V1__OpenReadReq rd = POSTERN__V1__OPEN_READ_REQ__INIT;
+    Postern__V1__OpenWriteReq wr = POSTERN__V1__OPEN_WRITE_REQ__INIT;
+    uint32_t num = cur_u32(c);
+    struct open_how how = open_how_dotl(cur_u32(c));
+    int e;
+
+    if (!cur_end(c))
+        return -EPROTO;
+    e = open_prepare(r, num, &how, OP_OPEN_WRITE);
+    if (e < 0)
+        return e;
+    if (how.writes || (how.flags & OPEN_TRUNC) != 0) {
+        wr.node = r->node->id;
+        wr.flags = (how.flags & OPEN_WRITE_FLAGS) | (how.reads ? (unsigned)OPEN_READS : 0);
+        r->call.done = opened_to_write;
+        return fs_open_write(r->share->fs, &wr, &r->call);
+    }
+    rd.node = r->node->id;
+    rd.flags = how.flags & OPEN_READ_FLAGS;
+    r->call.done = opened_to_read;
+    return fs_open_read(r->share->fs, &rd, &r->call);
+}
+
+static void
+created(struct fs_call *call, int status, const ProtobufCMessage *m)
+{
+    const Postern__V1__CreateRep *rep = (const Postern__V1__CreateRep *)m;
+    struct request *r = request_of(call);
+    struct fid *f = r->fid;
+
+    if (status < 0) {
+        reply_error(r, status);
+        return;
+    }
+    r->fresh_node->id = rep->node;
+    if (f->state == FID_CHANGING) { /* the fid of the directory becomes the file's */
+        handle_put(f->node);
+        f->node = r->fresh_node;
+        r->fresh_node = NULL;
+    }
+    opens(r, rep->file, rep->attr);
+}
+
+int
+nine_tlcreate(struct request *r, struct cursor *c)
+{
+    Postern__V1__CreateReq q = POSTERN__V1__CREATE_REQ__INIT;
+    uint32_t num = cur_u32(c);
+    struct str name = cur_str(c);
+    struct open_how how = open_how_dotl(cur_u32(c));
+    int e;
+
+    q.mode = cur_u32(c) & 07777;
+    (void)cur_u32(c); /* gid: the share has one identity */
+    if (!cur_end(c))
+        return -EPROTO;
+    e = open_prepare(r, num, &how, OP_CREATE);
+    if (e == 0)
+        e = nine_name(name);
+    if (e < 0)
+        return e;
+    r->fresh_node = handle_new(r->share, HANDLE_NODE);
+    if (r->fresh_node == NULL)
+        return -ENOMEM;
+    q.dir = r->node->id;
+    q.name = msg_bytes(name.p, name.n);
+    q.flags = how.flags & (CREATE_FLAGS & ~(unsigned)OPEN_DIRECTORY);
+    if (how.reads)
+        q.flags |= how.writes ? (unsigned)OPEN_READS : (unsigned)OPEN_NOWRITE;
+    r->call.done = created;
+    return fs_create(r->share->fs, &q, &r->call);
+}
+
+static void
+reply_data(struct request *r, uint32_t n)
+{
+    struct pen w;
+
+    reply_begin(r, &w, NINE_TREAD + 1);
+    pen_u32(&w, n);
+    reply_end_payload(r, &w, n);
+}
+
+static void
+read_done(struct fs_call *call, int status, const ProtobufCMessage *m)
+{
+    const Postern__V1__ReadRep *rep = (const Postern__V1__ReadRep *)m;
+
+    if (status < 0)
+        reply_error(request_of(call), status);
+    else
+        reply_data(request_of(call), rep->count);
+}
+
+int
+nine_tread(struct request *r, struct cursor *c)
+{
+    Postern__V1__ReadReq q = POSTERN__V1__READ_REQ__INIT;
+    uint32_t num = cur_u32(c), room = r->conn->msize - NINE_IO_HEAD;
+    int e;
+
+    q.offset = cur_u64(c);
+    q.count = cur_u32(c);
+    if (!cur_end(c))
+        return -EPROTO;
+    e = request_fid(r, num);
+    if (e < 0)
+        return e;
+    if (r->file == NULL || !r->fid->reads)
+        return -EBADF;
+    if (q.offset > INT64_MAX)
+        return -EINVAL;
+    if (q.count > room)
+        q.count = room;
+    if (q.count == 0) {
+        reply_data(r, 0);
+        return 0;
+    }
+    e = request_payload(r, q.count);
+    if (e < 0)
+        return e;
+    q.file = r->file->id;
+    r->call.done = read_done;
+    return fs_read(r->share->fs, &q, &r->call);
+}
+
+static void
+reply_written(struct request *r, uint32_t n)
+{
+    struct pen w;
+
+    reply_begin(r, &w, NINE_TWRITE + 1);
+    pen_u32(&w, n);
+    reply_end(r, &w);
+}
+
+static void
+write_done(struct fs_call *call, int status, const ProtobufCMessage *m)
+{
+    const Postern__V1__WriteRep *rep = (const Postern__V1__WriteRep *)m;
+
+    if (status < 0)
+        reply_error(request_of(call), status);
+    else
+        reply_written(request_of(call), rep->count);
+}
+
+/* Only the head of the message is here; its data follows into the slab. */
+int
+nine_twrite(struct request *r, struct cursor *c)
+{
+    uint32_t num = cur_u32(c);
+    int e;
+
+    r->offset = cur_u64(c);
+    r->count = cur_u32(c);
+    if (!cur_end(c) || r->count != r->data)
+        return -EPROTO;
+    e = request_fid_to_write(r, num, OP_WRITE);
+    if (e < 0)
+        return e;
+    if (r->file == NULL || !r->fid->writes)
+        return -EBADF;
+    if (r->offset > INT64_MAX)
+        return -EINVAL;
+    if (r->count == 0) {
+        reply_written(r, 0);
+        return 0;
+    }
+    e = request_payload(r, r->count);
+    if (e < 0)
+        return e;
+    r->conn->incoming = r;
+    return 0;
+}
+
+static int
+write_submit(struct request *r)
+{
+    Postern__V1__WriteReq q = POSTERN__V1__WRITE_REQ__INIT;
+
+    q.file = r->file->id;
+    q.offset = r->offset;
+    q.count = r->count;
+    r->call.done = write_done;
+    return fs_write(r->share->fs, &q, &r->call);
+}
+
+void
+nine_write_arrived(struct conn *c)
+{
+    struct request *r = c->incoming;
+
+    c->incoming = NULL;
+    request_step(r, write_submit);
+}
+
+int
+nine_tfsync(struct request *r, struct cursor *c)
+{
+    Postern__V1__FsyncReq q = POSTERN__V1__FSYNC_REQ__INIT;
+    uint32_t num = cur_u32(c);
+    int e;
+
+    q.datasync = cur_u32(c) != 0;
+    if (!cur_end(c))
+        return -EPROTO;
+    e = request_fid(r, num);
+    if (e < 0)
+        return e;
+    if (r->file == NULL)
+        return -EBADF;
+    if (fs_access(r->share->fs, OP_FSYNC, r->call.narrowed) < 0) {
+        reply_empty(r); /* nothing was written, so all of it is on disk */
+        return 0;
+    }
+    q.file = r->file->id;
+    r->call.done = nine_done_empty;
+    return fs_fsync(r->share->fs, &q, &r->call);
+}
+
+static int
+close_submit(struct request *r)
+{
+    Postern__V1__CloseReq q = POSTERN__V1__CLOSE_REQ__INIT;
+
+    q.file = r->closing;
+    r->call.done = nine_done_empty;
+    return fs_close(r->share->fs, &q, &r->call);
+}
+
+void
+nine_close_now(struct request *r, struct handle *file)
+{
+    r->closing = file->id;
+    handle_free(file);
+    request_step(r, close_submit);
+}
+
+/* An open file is answered by its CLOSE, which waits until no read or write
+ * on it is under way; for the guest the fid is gone at once. */
+int
+nine_tclunk(struct request *r, struct cursor *c)
+{
+    struct conn *conn = r->conn;
+    uint32_t num = cur_u32(c);
+    struct handle *file;
+    int e;
+
+    if (!cur_end(c))
+        return -EPROTO;
+    e = request_fid(r, num);
+    if (e < 0)
+        return e;
+    fid_remove(&conn->fids, &conn->tenant->fids, r->fid);
+    file = r->file;
+    r->file = NULL;
+    if (file == NULL) {
+        reply_empty(r);
+        return 0;
+    }
+    file->closer = r;
+    handle_put(file); /* may end r */
+    return 0;
+}
+
+/* The fid goes in any case, the protocol says. */
+int
+nine_tremove(struct request *r, struct cursor *c)
+{
+    Postern__V1__RemoveReq q = POSTERN__V1__REMOVE_REQ__INIT;
+    struct conn *conn = r->conn;
+    uint32_t num = cur_u32(c);
+    int e;
+
+    if (!cur_end(c))
+        return -EPROTO;
+    e = request_fid(r, num);
+    if (e < 0)
+        return e;
+    q.node = r->node->id;
+    r->call.done = nine_done_empty;
+    e = fs_remove(r->share->fs, &q, &r->call);
+    if (e != -EAGAIN)
+        fid_remove(&conn->fids, &conn->tenant->fids, r->fid);
+    return e;
+}

@@ -1,0 +1,98 @@
+/*
+ * One request of a guest from its first byte to its reply.
+ */
+#ifndef POSTERN_WORKER_REQUEST_H
+#define POSTERN_WORKER_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "worker/conn.h"
+#include "worker/cursor.h"
+#include "worker/fid.h"
+#include "worker/fs.h"
+#include "worker/share.h"
+
+struct walk; /* nine_walk.c */
+
+struct request {
+    struct fs_call call; /* first: a struct fs_call * of ours is a request */
+    struct conn *conn;   /* borrowed; lives while it has requests in flight */
+    uint16_t tag;
+    uint8_t type;      /* the T-message's number */
+    uint32_t out_room; /* bytes kept free for the reply in the connection's output */
+    struct request *tag_next;
+    struct request *flushes;                /* utlist (prev, next): Tflush that wait for this */
+    struct request *prev, *next;            /* in flushes of another or in share.waiting */
+    int (*step)(struct request *);          /* while it waits for room: what to do then */
+    struct share *share;                    /* borrowed */
+    struct fid *fid;                        /* held: a reference */
+    struct fid *newfid;                     /* held: being made by this request */
+    struct handle *node, *other, *file;     /* held: what the call works on */
+    struct handle *fresh_node, *fresh_file; /* held: will take what the call gives */
+    struct walk *walk;                      /* owned */
+    bool changes_fid;                       /* fid is CHANGING because of this request */
+    bool reads, writes;                     /* open, create: as asked */
+    uint64_t mask;                          /* getattr */
+    uint64_t offset;                        /* write */
+    uint64_t closing;                       /* clunk: the file */
+    uint32_t count;                         /* read, readdir, write: bytes asked for */
+    uint32_t got;                           /* write: bytes that have arrived */
+    uint32_t data;                          /* write: bytes that follow the header */
+};
+
+static inline struct request *
+request_of(struct fs_call *call)
+{
+    return (struct request *)call;
+}
+
+/* A request slot, entered under its tag, with room for its reply; NULL: none
+ * is free now. */
+struct request *request_new(struct conn *c, uint16_t tag, uint8_t type, uint32_t out_room);
+/* End it without a reply: nothing happened. */
+void request_drop(struct request *r);
+/* The request of that tag, or NULL. */
+struct request *request_by_tag(const struct conn *c, uint16_t tag);
+/* Let f wait for r's reply. */
+void request_flush(struct request *r, struct request *f);
+
+/*
+ * Take the fid a request is about: r->fid, r->node, r->file if open, r->share
+ * and r->call.narrowed. 0, or -EBADF: no such fid.
+ */
+int request_fid(struct request *r, uint32_t num);
+/* The same for an operation that writes: -EROFS comes before all that is
+ * wrong with its other arguments. */
+int request_fid_to_write(struct request *r, uint32_t num, unsigned op);
+/* The second fid of an operation on two: its node in r->other. 0; -EBADF;
+ * -EROFS when either share refuses to be written; -EXDEV: two shares. */
+int request_other(struct request *r, uint32_t num, unsigned op);
+/* The fid goes to CHANGING until the request ends. -EINVAL: it is open, or
+ * another request changes it. */
+int request_changes_fid(struct request *r);
+
+/* Slab space for the call, with r->call.payload_len set to n; given back when
+ * the request ends. 0; -EAGAIN: none now. */
+int request_payload(struct request *r, uint32_t n);
+
+/* Try a step that submits a call. Without room now it is tried again later;
+ * an error is the request's answer. */
+void request_step(struct request *r, int (*step)(struct request *));
+
+/* The reply. Each of the last three ends the request. */
+void reply_begin(struct request *r, struct pen *w, uint8_t type);
+void reply_end(struct request *r, struct pen *w);
+/* The same with n bytes of the call's payload behind it; the payload goes
+ * with it. */
+void reply_end_payload(struct request *r, struct pen *w, uint32_t n);
+/* Rlerror; err is -errno. */
+void reply_error(struct request *r, int err);
+/* The R-message that is a header only. */
+void reply_empty(struct request *r);
+
+/* The fid of a Tclunk was the last to hold this file: CLOSE it, then answer.
+ * nine_file.c. */
+void nine_close_now(struct request *r, struct handle *file);
+
+#endif

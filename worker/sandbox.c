@@ -1,0 +1,70 @@
+/*
+ * The system calls of a worker, each with its reason. A call is added here
+ * together with the code that makes it, and taken away with it.
+ *
+ * Runs in: worker (and where the table is printed).   Trusts: nothing.
+ * Owns: nothing.
+ *
+ * There is no call that makes an fd but accept4 on a listener it was given,
+ * none that takes a path, and none that passes an fd on or takes one in.
+ */
+#include "worker/sandbox.h"
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+static const struct rule rules[] = {
+    {SCMP_SYS(epoll_pwait), ALWAYS, "loop.c: wait for events", ANY_FD, 0, {}},
+    {SCMP_SYS(epoll_ctl), ALWAYS, "loop.c: a new connection's events", ANY_FD, 0, {}},
+    {SCMP_SYS(accept4),
+     ALWAYS,
+     "loop.c: a new connection; without its address",
+     ANY_FD,
+     2,
+     {LONG_IS(1, 0), ARG_IS(3, SOCK_NONBLOCK | SOCK_CLOEXEC)}},
+    {SCMP_SYS(setsockopt),
+     ALWAYS,
+     "loop.c: a larger send buffer",
+     ANY_FD,
+     2,
+     {ARG_IS(1, SOL_SOCKET), ARG_IS(2, SO_SNDBUF)}},
+    {SCMP_SYS(recvfrom),
+     ALWAYS,
+     "conn.c: requests; the broker's messages",
+     ANY_FD,
+     1,
+     {LONG_IS(4, 0)}},
+    {SCMP_SYS(writev),
+     ALWAYS,
+     "conn.c: replies, from private memory and from the slab",
+     ANY_FD,
+     0,
+     {}},
+    {SCMP_SYS(close), ALWAYS, "conn.c: the end of a connection", ANY_FD, 0, {}},
+    {SCMP_SYS(write), ALWAYS, "channel_notify: wake a helper", EVENT_FDS, 0, {}},
+    {SCMP_SYS(sendto), ALWAYS, "log lines to the broker", BOOT_FDS, 1, {LONG_IS(4, 0)}},
+    {SCMP_SYS(mmap),
+     ALWAYS,
+     "malloc: a new connection's buffers; never executable, never a file",
+     ANY_FD,
+     2,
+     {LONG_ONLY(2, PROT_READ | PROT_WRITE), ARG_IS(3, MAP_PRIVATE | MAP_ANONYMOUS)}},
+    {SCMP_SYS(munmap), ALWAYS, "free", ANY_FD, 0, {}},
+    {SCMP_SYS(brk), ALWAYS, "malloc", ANY_FD, 0, {}},
+    {SCMP_SYS(exit_group), ALWAYS, "the end, also of a violation", ANY_FD, 0, {}},
+    {SCMP_SYS(rt_sigreturn), ALWAYS, "return from a signal", ANY_FD, 0, {}},
+    {SCMP_SYS(restart_syscall), ALWAYS, "a wait goes on after a stop", ANY_FD, 0, {}},
+};
+
+void
+worker_profile(struct sandbox_profile *p)
+{
+    *p = (struct sandbox_profile){
+        .name = "worker",
+        .rules = rules,
+        .nrules = sizeof(rules) / sizeof(rules[0]),
+        .mount_fd = -1,
+        .read_only = true,
+        .file_size = 0,
+    };
+}

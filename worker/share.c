@@ -1,0 +1,127 @@
+/*
+ * Handles and how they go back to the helper.
+ *
+ * Runs in: worker.   Trusts: nothing of the helper; an id is only ever given
+ * back to the share it came from.   Owns: handles on their way back.
+ *
+ * Giving back needs no reply and must not fail, also when thousands go at
+ * once because a connection broke: handles queue up in memory they own
+ * already, and a fixed number of chores carries them over.
+ */
+#include "worker/share.h"
+
+#include <errno.h>
+
+#include "worker/request.h"
+
+void
+share_init(struct share *sh, struct fs *fs, struct pool *handles)
+{
+    *sh = (struct share){.fs = fs, .handles = handles};
+    for (unsigned i = CHORES; i > 0; i--) {
+        struct chore *c = &sh->chores[i - 1];
+
+        c->share = sh;
+        c->next = sh->idle;
+        sh->idle = c;
+    }
+}
+
+struct handle *
+handle_new(struct share *sh, enum handle_kind kind)
+{
+    struct handle *h = pool_get(sh->handles);
+
+    if (h != NULL)
+        *h = (struct handle){.share = sh, .refs = 1, .kind = kind};
+    return h;
+}
+
+struct handle *
+handle_get(struct handle *h)
+{
+    h->refs++;
+    return h;
+}
+
+void
+handle_free(struct handle *h)
+{
+    pool_put(h->share->handles, h);
+}
+
+void
+handle_put(struct handle *h)
+{
+    struct share *sh;
+
+    if (h == NULL || --h->refs > 0)
+        return;
+    sh = h->share;
+    if (h->id == 0 || h->pinned) {
+        handle_free(h);
+    } else if (h->closer != NULL) {
+        nine_close_now(h->closer, h);
+    } else {
+        if (sh->releases == NULL)
+            sh->releases = h;
+        else
+            sh->last->next = h;
+        sh->last = h;
+    }
+}
+
+static void
+chore_done(struct fs_call *call, int status, const ProtobufCMessage *rep)
+{
+    struct chore *c = (struct chore *)call;
+
+    (void)status; /* the file or node is gone either way */
+    (void)rep;
+    c->next = c->share->idle;
+    c->share->idle = c;
+    c->share->progress = true;
+}
+
+static int
+release(struct share *sh, const struct handle *h, struct chore *c)
+{
+    Postern__V1__ForgetReq forget = POSTERN__V1__FORGET_REQ__INIT;
+    Postern__V1__CloseReq shut = POSTERN__V1__CLOSE_REQ__INIT;
+
+    c->call = (struct fs_call){.done = chore_done};
+    if (h->kind == HANDLE_FILE) {
+        shut.file = h->id;
+        return fs_close(sh->fs, &shut, &c->call);
+    }
+    forget.node = h->id;
+    forget.count = 1;
+    return fs_forget(sh->fs, &forget, &c->call);
+}
+
+void
+share_release(struct share *sh)
+{
+    while (sh->releases != NULL && sh->idle != NULL) {
+        struct handle *h = sh->releases;
+        struct chore *c = sh->idle;
+        int r = release(sh, h, c);
+
+        if (r == -EAGAIN)
+            return;
+        if (r == 0)
+            sh->idle = c->next;
+        sh->releases = h->next;
+        handle_free(h);
+    }
+}
+
+bool
+share_is_quiet(const struct share *sh)
+{
+    unsigned idle = 0;
+
+    for (const struct chore *c = sh->idle; c != NULL; c = c->next)
+        idle++;
+    return sh->releases == NULL && idle == CHORES;
+}

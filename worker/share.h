@@ -1,0 +1,67 @@
+/*
+ * A share as the front-ends hold it: its file operations, references to what
+ * its helper gave out (handles), and giving those back.
+ */
+#ifndef POSTERN_WORKER_SHARE_H
+#define POSTERN_WORKER_SHARE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "worker/fs.h"
+#include "worker/pool.h"
+
+struct conn;
+struct request;
+struct share;
+
+enum handle_kind { HANDLE_NODE, HANDLE_FILE };
+
+/* One reference to a node, or one open file, of a helper; counted here. */
+struct handle {
+    struct share *share; /* borrowed */
+    uint64_t id;         /* the helper's; 0: nothing to give back */
+    uint32_t refs;
+    enum handle_kind kind;
+    bool pinned;            /* the root, by attach: the helper does not count it */
+    struct request *closer; /* borrowed; who gives it back when the last goes */
+    struct handle *next;    /* in share.releases */
+};
+
+/* A call of the share's own, without a guest's request behind it. */
+struct chore {
+    struct fs_call call;
+    struct share *share; /* borrowed */
+    struct chore *next;  /* in share.idle */
+};
+#define CHORES 64
+
+struct share {
+    struct fs *fs;                  /* borrowed */
+    struct pool *handles;           /* borrowed; the tenant's */
+    struct handle *releases, *last; /* owned; FIFO of what is to be given back */
+    struct chore *idle;             /* chores not in flight */
+    struct chore chores[CHORES];
+    struct request *waiting; /* utlist; their next step found no room */
+    struct conn *stalled;    /* utlist; their next message found no room */
+    bool progress;           /* room may have come; tenant_round() looks */
+};
+
+void share_init(struct share *sh, struct fs *fs, struct pool *handles);
+
+/* A handle with one reference and no id yet, or NULL: no memory. Made before
+ * the call that fills it, so that what the helper gives can always be kept. */
+struct handle *handle_new(struct share *sh, enum handle_kind kind);
+struct handle *handle_get(struct handle *h);
+/* NULL is fine. When the last reference goes, the file or node is given back
+ * to the helper: by h->closer through nine_close_now(), else as a chore. */
+void handle_put(struct handle *h);
+/* Free a handle that no longer has anything to give back. */
+void handle_free(struct handle *h);
+
+/* Submit what waits in sh->releases, as far as there is room. */
+void share_release(struct share *sh);
+/* Nothing to give back and nothing of the share's own in flight. */
+bool share_is_quiet(const struct share *sh);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * Everything the connections of this worker share: the shares, the pools,
+ * the limits, and the queues that decide who runs next.
+ */
+#ifndef POSTERN_WORKER_TENANT_H
+#define POSTERN_WORKER_TENANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "worker/pool.h"
+#include "worker/share.h"
+
+struct tenant_limits {
+    uint32_t connections;
+    uint32_t fids;      /* per connection */
+    uint32_t in_flight; /* requests of all connections together */
+    uint32_t msize;     /* bytes; MSIZE_MIN..MSIZE_MAX */
+};
+
+struct tenant {
+    struct tenant_limits limits;
+    struct share *shares; /* owned; [0, nshares) */
+    size_t nshares;
+    struct pool requests, fids, handles, walks;
+    struct conn *conns;   /* utlist (prev, next); all of them, owned */
+    struct conn *run;     /* utlist (run_prev, run_next); may have something to do */
+    struct conn *unsent;  /* utlist (out_prev, out_next); have output to write */
+    struct conn *stalled; /* utlist (stall_prev, stall_next); no request slot was left */
+    uint32_t nconns;
+    bool progress; /* a request slot came free while somebody was stalled */
+};
+
+/* fs[0..n) stay the caller's and outlive the tenant. 0 or -ENOMEM. */
+int tenant_init(struct tenant *t, const struct tenant_limits *l, struct fs *const *fs, size_t n);
+/* Every connection must be gone (tenant_close_all(), then rounds). */
+void tenant_done(struct tenant *t);
+
+/* NULL: none of that name. */
+struct share *tenant_share(const struct tenant *t, const void *name, size_t n);
+
+/* A share's slab has room again. */
+void tenant_progress(struct tenant *t, const struct fs *fs);
+
+/*
+ * One turn: every connection that may have something to do reads, parses and
+ * submits; what waited for room tries again; handles go back; output goes
+ * out. True when there is more to do at once, without any event.
+ */
+bool tenant_round(struct tenant *t);
+
+void tenant_close_all(struct tenant *t);
+/* Nothing of any guest is left: the state after start. For tests and bug(). */
+bool tenant_is_idle(const struct tenant *t);
+
+#endif
