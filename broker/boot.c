@@ -56,15 +56,19 @@ sandbox_fill(Postern__V1__SandboxBoot *m, const struct child *c)
 }
 
 static int
-boot_send_one(const struct child *c, Postern__V1__Boot *boot, const struct fd_list *l)
+boot_send_one(const struct child *c, Postern__V1__WorkerBoot *worker,
+              Postern__V1__HelperBoot *helper, const struct fd_list *l)
 {
+    Postern__V1__Boot boot = POSTERN__V1__BOOT__INIT;
     Postern__V1__SandboxBoot sandbox;
 
     sandbox_fill(&sandbox, c);
-    boot->version = BOOT_VERSION;
-    boot->tenant = c->t->plan->name;
-    boot->sandbox = &sandbox;
-    return boot_send(c->sock, boot, l->fds, l->n);
+    boot.version = BOOT_VERSION;
+    boot.tenant = c->t->plan->name;
+    boot.sandbox = &sandbox;
+    boot.worker = worker;
+    boot.helper = helper;
+    return boot_send(c->sock, &boot, l->fds, l->n);
 }
 
 static int
@@ -73,7 +77,6 @@ boot_helper(const struct child *c)
     const struct offer *o = c->offer;
     const struct plan_share *plan = o->plan;
     Postern__V1__HelperBoot helper = POSTERN__V1__HELPER_BOOT__INIT;
-    Postern__V1__Boot boot = POSTERN__V1__BOOT__INIT;
     struct fd_list l = {.n = 0};
     _clean(clean_fd) int mount_fd = offer_mount(o);
 
@@ -86,10 +89,9 @@ boot_helper(const struct child *c)
     helper.allow_set_id = plan->allow_set_id;
     helper.nodes = c->t->plan->limits.nodes;
     helper.open_files = c->t->plan->limits.open_files;
-    boot.helper = &helper;
     fd_add(&l, mount_fd);
     fd_add_channel(&l, o);
-    return boot_send_one(c, &boot, &l);
+    return boot_send_one(c, NULL, &helper, &l);
 }
 
 /* The arrays of a WorkerBoot; everything else is borrowed from the plan. */
@@ -125,7 +127,6 @@ boot_worker(const struct child *c)
 {
     const struct plan_tenant *plan = c->t->plan;
     Postern__V1__WorkerBoot worker = POSTERN__V1__WORKER_BOOT__INIT;
-    Postern__V1__Boot boot = POSTERN__V1__BOOT__INIT;
     struct fd_list l = {.n = 0};
     struct worker_lists lists;
 
@@ -138,8 +139,7 @@ boot_worker(const struct child *c)
     worker.fids = plan->limits.fids;
     worker.in_flight = plan->limits.in_flight;
     worker.msize = plan->limits.msize;
-    boot.worker = &worker;
-    return boot_send_one(c, &boot, &l);
+    return boot_send_one(c, &worker, NULL, &l);
 }
 
 int

@@ -160,18 +160,18 @@ kernel_check(const struct broker *b)
 static int
 exe_open(const char *name)
 {
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - NAME_MAX - 2);
-    char *slash;
+    char self[PATH_MAX], path[PATH_MAX + NAME_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    const char *slash;
     int fd;
 
     if (n < 0)
         return log_errno(-errno, "read /proc/self/exe");
-    path[n] = '\0';
-    slash = strrchr(path, '/');
+    self[n] = '\0';
+    slash = strrchr(self, '/');
     if (slash == NULL)
         return log_errno(-ENOENT, "find %s", name);
-    strcpy(slash + 1, name);
+    (void)snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - self), self, name);
     fd = open(path, O_PATH | O_CLOEXEC);
     return fd < 0 ? log_errno(-errno, "open %s, which has to lie beside posternd", path) : fd;
 }

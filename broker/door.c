@@ -124,7 +124,7 @@ open_unix(struct door *d)
 
     if (strlen(plan->path) >= sizeof(sa.sun_path))
         return refused(-ENAMETOOLONG, plan);
-    strcpy(sa.sun_path, plan->path);
+    memcpy(sa.sun_path, plan->path, strlen(plan->path) + 1);
     d->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     r = d->fd < 0 ? -errno : bind_unix(d->fd, &sa);
     if (r == 0)

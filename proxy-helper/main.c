@@ -54,13 +54,13 @@ share_out_fds(const Postern__V1__HelperBoot *b, struct share_limits *ret)
         die("getrlimit");
     if (want > rl.rlim_max)
         want = rl.rlim_max;
-    if (want < FDS_RESERVED + 2 * NODE_FDS_MIN) {
-        errno = EMFILE;
-        die("the hard limit of open files is %ju, too few to serve a share", (uintmax_t)want);
-    }
     *ret = (struct share_limits){.nodes = b->nodes, .files = b->open_files};
     if (ret->files > want / 2)
         ret->files = (uint32_t)(want / 2);
+    if (want < FDS_RESERVED + ret->files + (b->nodes < NODE_FDS_MIN ? b->nodes : NODE_FDS_MIN)) {
+        errno = EMFILE;
+        die("the hard limit of open files is %ju, too few to serve a share", (uintmax_t)want);
+    }
     ret->node_fds = (uint32_t)(want - FDS_RESERVED - ret->files);
     return want;
 }
@@ -79,6 +79,8 @@ say_ready(const struct sandbox_profile *p, const struct sandbox_report *report)
     ready.layers = report->layers;
     m.ready = &ready;
     r = from_child_send(BOOT_FD, &m);
+    if (r == -EPIPE || r == -ECONNRESET)
+        _exit(0); /* the broker changed its mind while we started */
     if (r < 0) {
         errno = -r;
         die("say ready to the broker");

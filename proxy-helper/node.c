@@ -89,7 +89,7 @@ nodes_init(struct nodes *t, uint32_t limit, uint32_t fd_limit, int *root_fd,
 {
     int r;
 
-    if (limit == 0 || limit > INT32_MAX || fd_limit < 2)
+    if (limit == 0 || limit > INT32_MAX || fd_limit == 0)
         return -EINVAL;
     *t = (struct nodes){.free = NODE_NONE, .fd_limit = fd_limit, .high = 1, .used = 1, .fds = 1};
     r = map_table(t, limit);

@@ -51,8 +51,8 @@ struct nodes {
 };
 
 /*
- * A table of at most limit nodes of which at most fd_limit (two or more) hold
- * fds, with the root in it. *root_fd is taken over. 0 or -errno.
+ * A table of at most limit nodes of which at most fd_limit hold fds, with the root in it. *root_fd
+ * is taken over. 0 or -errno.
  */
 int nodes_init(struct nodes *t, uint32_t limit, uint32_t fd_limit, int *root_fd,
                const struct statx *root);

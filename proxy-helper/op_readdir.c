@@ -27,13 +27,16 @@ record_at(size_t at)
     return (struct dirent64 *)(void *)(listing + at);
 }
 
-/* Some file systems leave the type to be asked for. */
+/* Some file systems leave the type to be asked for; never of "..", which is a
+ * path upwards. */
 static void
 ensure_type(int fd, struct dirent64 *d)
 {
     struct statx st;
 
-    if (d->d_type == DT_UNKNOWN && path_stat_name(fd, d->d_name, &st) == 0)
+    if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+        d->d_type = DT_DIR;
+    else if (d->d_type == DT_UNKNOWN && path_stat_name(fd, d->d_name, &st) == 0)
         d->d_type = (unsigned char)IFTODT(st.stx_mode);
 }
 

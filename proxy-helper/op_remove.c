@@ -89,7 +89,7 @@ place_of(struct share *sh, uint64_t id, char name[NAME_BUF], struct place *ret,
         return r;
     if (node_is_root(&sh->nodes, n))
         return -EBUSY;
-    (void)strcpy(name, node_name(&sh->nodes, n)); /* NAME_BUF both; it may change under us */
+    (void)memcpy(name, node_name(&sh->nodes, n), NAME_BUF); /* a copy: renaming changes it */
     *ret = (struct place){.dir = node_parent(&sh->nodes, n), .name = name};
     ret->fd = node_fd(&sh->nodes, ret->dir);
     if (ret->fd < 0)

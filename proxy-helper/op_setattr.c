@@ -97,11 +97,14 @@ set_size(struct share *sh, const struct node *n, int fd, const Postern__V1__Seta
 int
 op_setattr(struct share *sh, const Postern__V1__SetattrReq *req, Postern__V1__SetattrRep *rep)
 {
-    struct timespec ts[2];
+    struct timespec ts[2] = {0};
     struct node *n;
     int fd = node_use(&sh->nodes, req->node, &n);
-    int r = fd < 0 ? fd : check_owner(sh, req);
+    int r;
 
+    if (fd < 0)
+        return fd;
+    r = check_owner(sh, req);
     if (r == 0)
         r = check_mode(sh, n, req);
     if (r == 0)

@@ -8,6 +8,7 @@
 #include "proxy-helper/sandbox.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 /* Conditions of our own, beside those of enum rule_when. */
@@ -24,7 +25,12 @@ static const struct rule rules[] = {
     /* what every process needs */
     {SCMP_SYS(epoll_pwait), ALWAYS, "serve.c: wait for requests", ANY_FD, 0, {}},
     {SCMP_SYS(write), ALWAYS, "wake the worker; a pool thread wakes the loop", EVENT_FDS, 0, {}},
-    {SCMP_SYS(sendto), ALWAYS, "log lines to the broker", BOOT_FDS, 1, {LONG_IS(4, 0)}},
+    {SCMP_SYS(sendto),
+     ALWAYS,
+     "log lines to the broker",
+     BOOT_FDS,
+     2,
+     {ARG_IS(3, MSG_NOSIGNAL | MSG_DONTWAIT), LONG_IS(4, 0)}},
     {SCMP_SYS(recvfrom),
      ALWAYS,
      "serve.c: is the broker still there",

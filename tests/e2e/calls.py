@@ -28,14 +28,6 @@ def read(path):
         return f.read()
 
 
-def nanoseconds_are_kept():
-    write("f", b"x")
-    want = (1_000_000_000_123_456_789, 1_500_000_000_987_654_321)
-    os.utime("f", ns=want)
-    st = os.stat("f")
-    assert (st.st_atime_ns, st.st_mtime_ns) == want
-
-
 def truncate_grows_and_shrinks():
     write("f", b"abcdef")
     os.truncate("f", 3)

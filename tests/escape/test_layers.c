@@ -262,7 +262,9 @@ attack(const struct inmate *in)
         return chain_on_a_detached_mount(in);
     if (row == ROW_SUBMOUNT)
         return raw(SYS_openat, in->root, P("dir/new"), O_PATH | O_NOFOLLOW | CLO, 0, 0, 0);
-    return row >= ROW_BARE ? run_row(in, &bare[row - ROW_BARE]) : run_row(in, &rows[row]);
+    if (row < COUNT(rows))
+        return run_row(in, &rows[row]);
+    return run_row(in, &bare[(row - ROW_BARE) % COUNT(bare)]);
 }
 
 static int

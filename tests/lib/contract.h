@@ -16,7 +16,7 @@
 struct contract_options {
     bool read_only;
     bool allow_set_id;
-    bool forked; /* served by a process of its own: its end can be awaited */
+    bool forked; /* by a process of its own, whose end can be awaited */
     uint32_t present_uid, present_gid;
     uint32_t nodes, node_fds, files; /* 0: plenty */
 };
@@ -28,16 +28,25 @@ struct contract {
     struct contract_impl *on; /* what serves it */
 };
 
+/* What a server still holds; known when it lives in this process. */
 struct contract_counts {
+    bool known;
     uint32_t nodes, node_fds, files;
 };
 
-/* Serve a new, empty directory. Failure fails the test. */
+/*
+ * Serve a new, empty directory: by the helper's code in a thread, or in a
+ * process if asked. Failure fails the test. With POSTERN_CONTRACT_HELPER in
+ * the environment, naming the program, by a real helper in its real sandbox:
+ * that takes root.
+ */
 struct contract *contract_open(const struct contract_options *o);
-/* Stop serving and return what the server still held (zeroes when forked),
- * then remove the directory. */
+/* True when node_fds of the options counts. */
+bool contract_limits_fds(void);
+/* Stop serving and return what the server still held, then remove the
+ * directory. */
 struct contract_counts contract_close(struct contract *c);
-/* forked: wait for the process and return its exit status, 128 + n when
+/* Asked to be a process: wait for it and return its exit status, 128 + n when
  * signal n ended it. contract_close() comes after. */
 int contract_wait(struct contract *c);
 

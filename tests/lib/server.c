@@ -15,7 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -105,25 +108,44 @@ give(const struct server *s, const char *name, unsigned id)
         assert_int_equal(lchown(server_path(s, name), id, id), 0);
 }
 
-static void
-copy_program(const struct server *s, const char *name)
+void
+server_install(const struct server *s, const char *from, const char *name)
 {
-    char from[4200], cmd[5000];
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    int out = open(server_path(s, name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+    struct stat st;
+
+    assert_true(in >= 0);
+    assert_true(out >= 0);
+    assert_int_equal(fstat(in, &st), 0);
+    while (st.st_size > 0) {
+        ssize_t n = sendfile(out, in, NULL, (size_t)st.st_size);
+
+        assert_true(n > 0);
+        st.st_size -= n;
+    }
+    close(in);
+    close(out);
+}
+
+void
+server_install_ours(struct server *s, const char *name)
+{
+    char from[sizeof(s->bin) + 32];
 
     (void)snprintf(from, sizeof(from), "%s/%s", s->bin, name);
-    (void)snprintf(cmd, sizeof(cmd), "install -m 755 '%s' '%s'", from, server_path(s, name));
-    assert_int_equal(system(cmd), 0);
+    server_install(s, from, name);
 }
 
 /* The build directory may be closed to SERVER_USER. */
 static void
 copy_programs(struct server *s)
 {
-    copy_program(s, "posternd");
-    copy_program(s, "postern-worker");
-    copy_program(s, "postern-helper");
-    copy_program(s, "postern");
-    strcpy(s->bin, s->dir);
+    server_install_ours(s, "posternd");
+    server_install_ours(s, "postern-worker");
+    server_install_ours(s, "postern-helper");
+    server_install_ours(s, "postern");
+    (void)snprintf(s->bin, sizeof(s->bin), "%s", s->dir);
 }
 
 static void
@@ -147,7 +169,7 @@ server_init(struct server *s, bool as_user)
     *s = (struct server){.as_user = as_user, .inherit_fd = -1, .pid = -1};
     assert_non_null(bin);
     assert_non_null(realpath(bin, s->bin));
-    strcpy(s->dir, "/tmp/postern-test-XXXXXX");
+    (void)snprintf(s->dir, sizeof(s->dir), "/tmp/postern-test-XXXXXX");
     assert_non_null(mkdtemp(s->dir));
     (void)snprintf(s->address, sizeof(s->address), "unix:%s/sock", s->dir);
     umask(022);
@@ -447,9 +469,12 @@ server_await_fds(pid_t pid, size_t n)
 struct nc *
 server_connect(const struct server *s)
 {
+    const struct timeval most = {.tv_sec = PATIENCE_MS / 1000};
     struct nc *c = NULL;
 
     assert_int_equal(nc_connect(s->address, &c), 0);
+    /* a server that does not answer fails the test and does not hold it up */
+    assert_int_equal(setsockopt(nc_fd(c), SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most)), 0);
     assert_int_equal(nc_version(c, MSIZE_MAX, "9P2000.L"), 0);
     return c;
 }

@@ -45,6 +45,10 @@ const char *server_text(const struct server *s, const char *name);
 /* DIR/name; static storage, good for 64 further calls. */
 const char *server_path(const struct server *s, const char *name);
 
+/* Copy a program to DIR/name; the second: one of ours. */
+void server_install(const struct server *s, const char *from, const char *name);
+void server_install_ours(struct server *s, const char *name);
+
 /* Run a program of ours to its end: args behind its name, NULL at the end;
  * output in DIR/out and DIR/err. Its exit code. */
 int server_run(struct server *s, const char *program, const char *const *args);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -279,7 +280,7 @@ a_stale_socket_is_replaced(void **state)
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    strcpy(sa.sun_path, s->address + strlen("unix:"));
+    (void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", server_path(s, "sock"));
     assert_true(fd >= 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
     close(fd);
@@ -314,14 +315,14 @@ export_over_tcp_tells_the_port_it_got(void **state)
 {
     struct server *s = *state;
     const char *args[] = {"export", server_path(s, "ro"), "--listen", "tcp:127.0.0.1:0", NULL};
+    static const char before[] = "trans=tcp,port=";
     const char *p;
-    unsigned port = 0;
 
     server_start(s, args);
-    p = strstr(server_text(s, "out"), "trans=tcp,port=");
+    p = strstr(server_text(s, "out"), before);
     assert_non_null(p);
-    assert_int_equal(sscanf(p, "trans=tcp,port=%u,", &port), 1);
-    (void)snprintf(s->address, sizeof(s->address), "tcp:127.0.0.1:%u", port);
+    (void)snprintf(s->address, sizeof(s->address), "tcp:127.0.0.1:%lu",
+                   strtoul(p + strlen(before), NULL, 10));
     nc_close(server_attach(s, "ro"));
     assert_int_equal(server_stop(s, SIGTERM), 0);
 }
@@ -383,13 +384,13 @@ children_hold_no_privilege(void **state)
 {
     struct server *s = *state;
     struct server_child v[CHILDREN];
-    unsigned uids[CHILDREN];
+    unsigned long uids[CHILDREN];
 
     server_start(s, NULL);
     assert_int_equal(server_children(s, v, CHILDREN), CHILDREN);
     for (size_t i = 0; i < CHILDREN; i++) {
         server_assert_sealed(v[i].pid);
-        assert_int_equal(sscanf(server_status(v[i].pid, "Uid:"), "Uid:\t%u", &uids[i]), 1);
+        uids[i] = strtoul(server_status(v[i].pid, "Uid:") + strlen("Uid:"), NULL, 10);
         if (geteuid() != 0)
             continue;
         assert_string_equal(server_status(v[i].pid, "Groups:"), "Groups:\t \n");

@@ -2,12 +2,7 @@
  * The 9P client against a peer whose every byte is written down: what goes
  * out is the protocol's, and whatever else comes in is -EPROTO.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/lib/test.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -344,8 +339,8 @@ many_requests_go_out_at_once_and_many_replies_come_in(void **state)
 
     (void)state;
     link_open(&l, SOCK_STREAM);
-    for (uint16_t i = 0; i < MANY; i++) {
-        nc_begin(l.c, NINE_TCLUNK, i);
+    for (unsigned i = 0; i < MANY; i++) {
+        nc_begin(l.c, NINE_TCLUNK, (uint16_t)i);
         nc_u32(l.c, i);
         nc_end(l.c);
     }
@@ -359,7 +354,7 @@ many_requests_go_out_at_once_and_many_replies_come_in(void **state)
         buf[i * 7 + 6] = (uint8_t)(i >> 8);
     }
     say(&l, buf, MANY * 7);
-    for (uint16_t i = 0; i < MANY; i++) {
+    for (unsigned i = 0; i < MANY; i++) {
         assert_int_equal(nc_pull(l.c, &rep), 0);
         assert_int_equal(rep.tag, i);
         assert_int_equal(rep.size, 7);
