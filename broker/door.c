@@ -13,6 +13,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -214,15 +215,39 @@ door_address(const struct door *d)
     return text;
 }
 
+/*
+ * sandbox_broker() has taken from root what lets it write into another user's
+ * directory, but not the right to be that user: the directory's owner may
+ * remove the name. setfsuid(2) touches nothing but such checks.
+ */
+static int
+unlink_as_owner(const char *path)
+{
+    char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    struct stat st;
+    int r;
+
+    (void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path + 1), path);
+    if (stat(dir, &st) < 0)
+        return -errno;
+    (void)setfsuid(st.st_uid);
+    r = unlink(path) < 0 ? -errno : 0;
+    (void)setfsuid(geteuid());
+    return r;
+}
+
 void
 door_done(struct door *d)
 {
     struct stat st;
+    int r = 0;
 
     clean_fd(&d->fd);
     if (d->ino == 0 || lstat(d->plan->path, &st) < 0)
         return;
-    if (st.st_dev == d->dev && st.st_ino == d->ino && unlink(d->plan->path) < 0)
-        (void)log_errno(-errno, "remove %s", d->plan->path);
+    if (st.st_dev == d->dev && st.st_ino == d->ino)
+        r = unlink_as_owner(d->plan->path);
+    if (r < 0)
+        (void)log_errno(r, "remove %s", d->plan->path);
     d->ino = 0;
 }

@@ -6,6 +6,7 @@
  * Owns: nothing.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -135,6 +136,8 @@ show_one(const char *name)
     }
     if (waitpid(pid, &status, 0) < 0)
         return not_run(name, errno);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE)
+        return CLI_FAILED; /* the reader has seen enough */
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         fprintf(stderr, "postern: %s --show-sandbox failed\n", name);
         return CLI_FAILED;

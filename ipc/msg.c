@@ -96,11 +96,12 @@ msg_field_is_name(const ProtobufCFieldDescriptor *f)
 static bool
 field_present(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 {
-    const uint8_t *base = (const uint8_t *)m;
+    protobuf_c_boolean has;
 
     if (f->label == PROTOBUF_C_LABEL_REQUIRED)
         return true;
-    return *(const protobuf_c_boolean *)(base + f->quantifier_offset) != 0;
+    memcpy(&has, (const uint8_t *)m + f->quantifier_offset, sizeof(has));
+    return has != 0;
 }
 
 int

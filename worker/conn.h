@@ -39,13 +39,14 @@ struct out_payload {
     uint32_t n;
 };
 
-/* First member of everything that an epoll event may name; worker/loop.c. */
+/* What an epoll event names; worker/loop.c. */
 struct watch {
-    int kind;
+    int kind; /* enum watch_kind */
+    void *of; /* borrowed; the conn, the listener, ... it is part of */
 };
 
 struct conn {
-    struct watch watch;    /* first */
+    struct watch watch;
     struct tenant *tenant; /* borrowed */
     int fd;                /* owned; -1: closed, waiting for its requests to end */
     bool readable, hup;    /* as the last event said; edge-triggered */

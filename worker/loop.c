@@ -37,11 +37,10 @@ loop_init(struct loop *l)
 }
 
 int
-loop_watch(struct loop *l, int fd, struct watch *w, enum watch_kind kind, unsigned wanted)
+loop_watch(struct loop *l, int fd, struct watch *w, unsigned wanted)
 {
     struct epoll_event ev = {.events = wanted | EPOLLET, .data.ptr = w};
 
-    w->kind = (int)kind;
     return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
@@ -57,7 +56,8 @@ loop_serve(struct loop *l, int fd)
         return log_errno(r, "a connection was refused");
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)); /* a wish */
-    r = loop_watch(l, fd, &c->watch, WATCH_CONN, EPOLLIN | EPOLLOUT);
+    c->watch = (struct watch){WATCH_CONN, c};
+    r = loop_watch(l, fd, &c->watch, EPOLLIN | EPOLLOUT);
     if (r < 0) {
         conn_close(c);
         return log_errno(r, "epoll_ctl of a connection");
@@ -125,17 +125,15 @@ hear_broker(struct loop *l)
 static bool
 take_event(struct loop *l, const struct epoll_event *ev)
 {
-    struct watch *w = ev->data.ptr;
-    struct conn *c;
+    const struct watch *w = ev->data.ptr;
 
     switch (w->kind) {
     case WATCH_CONN:
-        c = (struct conn *)w;
-        conn_event(c, (ev->events & EPOLLIN) != 0, (ev->events & EPOLLOUT) != 0,
+        conn_event(w->of, (ev->events & EPOLLIN) != 0, (ev->events & EPOLLOUT) != 0,
                    (ev->events & (EPOLLHUP | EPOLLERR)) != 0);
         return true;
     case WATCH_LISTENER:
-        ((struct listener *)w)->ready = true;
+        ((struct listener *)w->of)->ready = true;
         return true;
     case WATCH_BROKER:
         return hear_broker(l);

@@ -13,14 +13,14 @@
 enum watch_kind { WATCH_CONN, WATCH_LISTENER, WATCH_HELPER, WATCH_BROKER };
 
 struct listener {
-    struct watch watch; /* first */
-    int fd;             /* owned */
-    bool ready;         /* somebody may be waiting to be accepted */
+    struct watch watch;
+    int fd;     /* owned */
+    bool ready; /* somebody may be waiting to be accepted */
 };
 
 /* One share's helper as the loop sees it. */
 struct helper {
-    struct watch watch;    /* first */
+    struct watch watch;
     struct fs_channel *fc; /* owned */
 };
 
@@ -38,8 +38,9 @@ struct loop {
 
 /* 0 or -errno of epoll_create1(2). */
 int loop_init(struct loop *l);
-/* Have events of fd. wanted: EPOLLIN, ... Edge-triggered. 0 or -errno. */
-int loop_watch(struct loop *l, int fd, struct watch *w, enum watch_kind kind, unsigned wanted);
+/* Have events of fd, edge-triggered; wanted: EPOLLIN, ... w says what they are
+ * about and stays until fd is closed. 0 or -errno. */
+int loop_watch(struct loop *l, int fd, struct watch *w, unsigned wanted);
 /* Serve a connected, non-blocking stream socket, which the loop then owns.
  * 0, or -errno: it was closed. */
 int loop_serve(struct loop *l, int fd);

@@ -99,7 +99,8 @@ take_listeners(const Postern__V1__WorkerBoot *b, const int *fds)
             continue;
         }
         at->fd = fds[i];
-        must(loop_watch(&loop, at->fd, &at->watch, WATCH_LISTENER, EPOLLIN), "watch a listener");
+        at->watch = (struct watch){WATCH_LISTENER, at};
+        must(loop_watch(&loop, at->fd, &at->watch, EPOLLIN), "watch a listener");
         loop.nlisteners++;
     }
 }
@@ -122,8 +123,8 @@ take_shares(const Postern__V1__WorkerBoot *b, const int *fds, struct fs **fs, in
         close(mine[FD_CHANNEL]);
         fs[i] = fs_channel_fs(h->fc);
         event_fds[i] = mine[FD_TO_HELPER];
-        must(loop_watch(&loop, mine[FD_TO_WORKER], &h->watch, WATCH_HELPER, EPOLLIN),
-             "watch a helper");
+        h->watch = (struct watch){WATCH_HELPER, h};
+        must(loop_watch(&loop, mine[FD_TO_WORKER], &h->watch, EPOLLIN), "watch a helper");
         loop.nhelpers++;
     }
 }
@@ -185,7 +186,8 @@ start(Postern__V1__Boot *boot, const int *fds)
     must(tenant_init(&loop.tenant, &limits, fs, b->n_shares), "tenant");
     sandbox_must(sandbox_confine(&p, &report), &report);
     take_listeners(b, fds);
-    must(loop_watch(&loop, BOOT_FD, &loop.broker, WATCH_BROKER, EPOLLIN), "watch the broker");
+    loop.broker = (struct watch){WATCH_BROKER, &loop};
+    must(loop_watch(&loop, BOOT_FD, &loop.broker, EPOLLIN), "watch the broker");
     boot_free(boot);
     sandbox_must(sandbox_seal(&p, &report), &report);
     say_ready(&p, &report);

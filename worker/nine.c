@@ -215,7 +215,7 @@ nine_message(struct conn *c, const uint8_t *p, uint32_t n, uint32_t size)
     e = dispatch(r, row, &body);
     if (e == -EAGAIN) {
         conn_stall(c, &r->share->stalled);
-        request_drop(r);
+        request_undo(r);
         return e;
     }
     if (e < 0)

@@ -24,9 +24,8 @@ struct record {
     uint64_t cookie;
     uint16_t size; /* of the whole record */
     uint8_t type;  /* DT_* */
-    char name[];
 } __attribute__((packed));
-#define RECORD_HEAD offsetof(struct record, name)
+#define RECORD_HEAD sizeof(struct record)
 
 struct entry {
     struct record head;

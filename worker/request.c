@@ -93,9 +93,6 @@ request_free(struct request *r)
     let_go(r);
     c->out_kept -= r->out_room;
     c->in_flight--;
-    if (r->share != NULL)
-        r->share->progress = true;
-    t->progress = true;
     if (c->in_flight == 0 && (c->fd < 0 || c->resetting))
         conn_queue(c);
     pool_put(&t->requests, r);
@@ -135,7 +132,12 @@ reply_send(struct request *r, struct pen *w, struct out_payload *payload, uint32
 static void
 request_end(struct request *r)
 {
-    struct request *todo = request_free(r);
+    struct request *todo;
+
+    if (r->share != NULL)
+        r->share->progress = true;
+    r->conn->tenant->progress = true;
+    todo = request_free(r);
 
     while (todo != NULL) {
         struct request *f = todo, *more;
@@ -153,6 +155,15 @@ void
 request_drop(struct request *r)
 {
     request_end(r);
+}
+
+void
+request_undo(struct request *r)
+{
+    /* What it gives back is what it took a moment ago: nobody has more room
+     * than before, and to say so would wake this one for ever. */
+    if (request_free(r) != NULL)
+        bug("a request was flushed before it was taken");
 }
 
 void

@@ -50,8 +50,10 @@ request_of(struct fs_call *call)
 /* A request slot, entered under its tag, with room for its reply; NULL: none
  * is free now. */
 struct request *request_new(struct conn *c, uint16_t tag, uint8_t type, uint32_t out_room);
-/* End it without a reply: nothing happened. */
+/* End it without a reply: its connection is gone. */
 void request_drop(struct request *r);
+/* It found no room: as if it had never come. */
+void request_undo(struct request *r);
 /* The request of that tag, or NULL. */
 struct request *request_by_tag(const struct conn *c, uint16_t tag);
 /* Let f wait for r's reply. */

@@ -72,29 +72,40 @@ a_read_past_the_end_is_short_and_then_nothing(void **state)
     forget(c, n, 1);
 }
 
+/* Leave only the first page in memory. Not every file system can say so. */
 static void
-a_read_of_what_is_not_in_memory_is_whole(void **state)
+drop_all_but_a_page(int fd)
+{
+    char page[4096];
+
+    assert_int_equal(fsync(fd), 0);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0); /* no reading ahead */
+    assert_int_equal(pread(fd, page, sizeof(page), 0), sizeof(page));
+}
+
+static void
+a_read_of_what_is_half_in_memory_is_whole(void **state)
 {
     struct contract *c = *state;
-    uint8_t *data = calloc(1, MIB);
+    uint8_t *data = malloc(MIB);
     uint64_t n, f;
     int fd;
 
     assert_non_null(data);
+    for (uint32_t i = 0; i < MIB; i++)
+        data[i] = (uint8_t)(i * 7 + (i >> 12));
     f = new_file(c, "f", &n);
-    memset(data, 'x', MIB);
     assert_int_equal(write_at(c, f, 0, data, MIB), MIB);
+    fd = openat(c->root, "f", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
     for (unsigned i = 0; i < 8; i++) {
-        fd = openat(c->root, "f", O_RDONLY | O_CLOEXEC);
-        assert_true(fd >= 0);
-        assert_int_equal(fsync(fd), 0);
-        /* some of it, so that a read meets both kinds of page */
-        assert_int_equal(posix_fadvise(fd, 4096 * (off_t)i, 300000, POSIX_FADV_DONTNEED), 0);
-        assert_int_equal(close(fd), 0);
+        drop_all_but_a_page(fd);
         memset(c->client.ch.slab, 0, MIB);
         assert_int_equal(read_at(c, f, 0, 2 * MIB), MIB);
         assert_memory_equal(c->client.ch.slab, data, MIB);
     }
+    assert_int_equal(close(fd), 0);
     free(data);
     close_file(c, f);
     forget(c, n, 1);
@@ -246,7 +257,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(what_is_written_is_read_back_at_every_size),
         CLAIM(a_read_past_the_end_is_short_and_then_nothing),
-        CLAIM(a_read_of_what_is_not_in_memory_is_whole),
+        CLAIM(a_read_of_what_is_half_in_memory_is_whole),
         CLAIM(offsets_beyond_what_a_file_can_have_are_refused),
         CLAIM(directories_are_not_read_as_data),
         CLAIM(fsync_takes_both_kinds_and_refuses_a_closed_file),

@@ -213,6 +213,24 @@ link_takes_files_links_and_fifos_and_no_directory(void **state)
 }
 
 static void
+a_node_that_lost_its_name_is_known_by_the_next_it_gets(void **state)
+{
+    struct contract *c = *state;
+    uint64_t n;
+
+    host_write(c, "f", "x");
+    assert_int_equal(linkat(c->root, "f", c->root, "other", 0), 0);
+    n = walk_to(c, NODE_ROOT, "f");
+    assert_int_equal(unlink_status(c, NODE_ROOT, "f", false), 0);
+    assert_int_equal(remove_status(c, n), -ENOENT);
+    assert_int_equal(link_status(c, n, "again"), 0);
+    assert_int_equal(remove_status(c, n), 0);
+    assert_int_equal(host_mode(c, "again"), 0);
+    assert_int_equal(host_mode(c, "other"), S_IFREG | 0644);
+    forget(c, n, 1);
+}
+
+static void
 mknod_makes_files_fifos_and_sockets_alone(void **state)
 {
     struct contract *c = *state;
@@ -449,6 +467,7 @@ main(void)
         CLAIM(names_of_255_bytes_and_any_bytes_are_made),
         CLAIM(a_symlink_keeps_its_target_byte_for_byte),
         CLAIM(link_takes_files_links_and_fifos_and_no_directory),
+        CLAIM(a_node_that_lost_its_name_is_known_by_the_next_it_gets),
         CLAIM(mknod_makes_files_fifos_and_sockets_alone),
         CLAIM(unlink_and_rmdir_each_take_their_own_kind),
         CLAIM(an_unlinked_node_stays_usable),

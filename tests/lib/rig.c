@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,7 +48,8 @@ guest_hear(struct guest *g)
         return false;
     if (g->at == g->n)
         g->at = g->n = 0;
-    assert_true(g->n < GUEST_BUF);
+    if (g->n == GUEST_BUF)
+        return false; /* until the test takes some */
     n = recv(g->fd, g->buf + g->n, GUEST_BUF - g->n, MSG_DONTWAIT);
     if (n > 0)
         g->n += (size_t)n;
@@ -128,8 +130,13 @@ rig_connect(struct rig *rig)
         g++;
     assert_true(g < rig->guest + RIG_GUESTS);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    *g = (struct guest){.rig = rig, .fd = fds[0], .buf = malloc(GUEST_BUF)};
-    assert_non_null(g->buf);
+    *g = (struct guest){
+        .rig = rig,
+        .fd = fds[0],
+    };
+    g->buf = mmap(NULL, GUEST_BUF, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_ptr_not_equal(g->buf, MAP_FAILED);
     assert_int_equal(conn_new(&rig->tenant, fds[1], &g->conn), 0);
     return g;
 }
@@ -140,7 +147,8 @@ guest_hang_up(struct guest *g)
     if (g->fd >= 0)
         close(g->fd);
     g->fd = -1;
-    free(g->buf);
+    if (g->buf != NULL)
+        munmap(g->buf, GUEST_BUF);
     g->buf = NULL;
 }
 

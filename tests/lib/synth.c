@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "worker/slab.h"
 
-#define NODES 65536u
-#define FILES 65536u
+#define NODES 4096u
+#define FILES 4096u
 #define ID(turn, i) ((uint64_t)(turn) << 32 | (i))
 
 struct entry {
@@ -233,7 +234,7 @@ walk_name(const Postern__V1__WalkReq *q, unsigned i)
     const ProtobufCFieldDescriptor *f = &q->base.descriptor->fields[i + 1];
     const uint8_t *base = (const uint8_t *)q;
 
-    if (*(const protobuf_c_boolean *)(base + f->quantifier_offset) == 0)
+    if (*(const protobuf_c_boolean *)(const void *)(base + f->quantifier_offset) == 0)
         return NULL;
     return (const ProtobufCBinaryData *)(const void *)(base + f->offset);
 }
@@ -897,8 +898,9 @@ synth_new(const char *name, bool read_only)
         abort();
     s->fs = (struct fs){.impl = &impl, .name = name, .read_only = read_only};
     s->room = IN_FLIGHT_MAX;
-    s->memory = calloc(1, SLAB_BYTES);
-    if (s->memory == NULL)
+    s->memory = mmap(NULL, SLAB_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (s->memory == MAP_FAILED)
         abort();
     (void)inode_new(s, S_IFDIR | 0755, NULL);
     return s;
@@ -914,7 +916,7 @@ synth_free(struct synth *s)
             leave(&s->inode[i], s->inode[i].entries);
         free(s->inode[i].data);
     }
-    free(s->memory);
+    munmap(s->memory, SLAB_BYTES);
     free(s);
 }
 

@@ -151,6 +151,20 @@ ctrl_c_leaves_no_socket_and_no_child(void **state)
     }
 }
 
+/* By then root has given up what lets it write anywhere. */
+static void
+the_socket_goes_from_another_users_directory_too(void **state)
+{
+    struct server *s = *state;
+
+    if (geteuid() != 0 || s->as_user)
+        return; /* an ordinary user gives no directory away */
+    assert_int_equal(chown(s->dir, SERVER_USER, SERVER_USER), 0);
+    server_start(s, NULL);
+    assert_int_equal(server_stop(s, SIGINT), 0);
+    assert_int_equal(access(server_path(s, "sock"), F_OK), -1);
+}
+
 static void
 the_socket_is_its_owners_alone(void **state)
 {
@@ -411,6 +425,7 @@ main(void)
         CASE(an_unknown_share_cannot_be_attached),
         CASE(the_mount_commands_are_announced),
         CASE(ctrl_c_leaves_no_socket_and_no_child),
+        CASE(the_socket_goes_from_another_users_directory_too),
         CASE(the_socket_is_its_owners_alone),
         CASE(a_group_may_be_let_in),
         CASE(what_is_wrong_is_said_and_nothing_starts),

@@ -72,7 +72,8 @@ fill_bytes(ProtobufCMessage *m, const void *p, size_t n)
             continue;
         memcpy((uint8_t *)m + f->offset, &b, sizeof(b));
         if (f->label == PROTOBUF_C_LABEL_OPTIONAL)
-            *(protobuf_c_boolean *)((uint8_t *)m + f->quantifier_offset) = 1;
+            memcpy((uint8_t *)m + f->quantifier_offset, &(protobuf_c_boolean){1},
+                   sizeof(protobuf_c_boolean));
     }
 }
 

@@ -284,13 +284,16 @@ messages_are_whole_however_they_arrive(void **state)
     for (unsigned type = 0; type < 256; type++) {
         size_t n = example(buf, sizeof(buf), (uint8_t)type);
 
+        unsigned replies = 0;
+
         for (size_t i = 0; i < n; i++) {
-            assert_false(guest_next(g, &m));
+            /* a write is refused by its head, its data is skipped */
+            assert_true(replies == 0 || type == TWRITE);
             assert_int_equal(guest_bytes(g, buf + i, 1), 1);
             rig_run(rig);
+            replies += guest_next(g, &m);
         }
-        if (n > 0)
-            assert_true(guest_next(g, &m));
+        assert_int_equal(replies, n > 0);
     }
     assert_false(g->ended);
 }
