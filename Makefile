@@ -25,7 +25,7 @@ LDHARDEN = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 ifneq ($(SAN),)
 HARDEN = -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DPOSTERN_SANITIZED
 LDHARDEN = -fsanitize=$(SAN)
-WARN := $(filter-out -Wnull-dereference,$(WARN))
+WARN := $(filter-out -Wnull-dereference,$(WARN)) -Wno-maybe-uninitialized # sanitizers confuse both
 endif
 OPT ?= -O2 -g
 CPPFLAGS = -D_GNU_SOURCE -I. -I$(O)/gen
@@ -118,8 +118,9 @@ unit: $(call kind,unit)
 	@tools/run-tests unit $^
 contract: $(call kind,contract)
 	@tools/run-tests contract $^
-escape: all $(call kind,escape)
+escape: all $(call kind,escape) $(call kind,contract)
 	@POSTERN_BIN=$(O) tools/run-tests escape $(call kind,escape)
+	@POSTERN_CONTRACT_HELPER=$(abspath $(O))/postern-helper tools/run-tests sandboxed $(call kind,contract)
 system: all $(call kind,system)
 	@POSTERN_BIN=$(O) tools/run-tests system $(call kind,system)
 

@@ -28,7 +28,7 @@
 enum boot_fds { FD_MOUNT, FD_CHANNEL, FD_TO_HELPER, FD_TO_WORKER, NBOOT_FDS };
 
 static struct share share;
-static struct server server;
+static struct serve server;
 
 static int
 show_sandbox(void)
@@ -133,8 +133,8 @@ start(Postern__V1__Boot *b, int fds[NBOOT_FDS])
     clean_fd(&fds[FD_CHANNEL]);
     sandbox_must(sandbox_confine(&p, &report), &report);
     clean_fd(&fds[FD_MOUNT]); /* attached now; root_fd leads there */
-    must(share_init(&share, &report.root_fd, &limits), "tables of the share");
-    must(server_init(&server, &share, event_fds[0], BOOT_FD), "epoll");
+    must(share_open(&share, &report.root_fd, &limits), "tables of the share");
+    must(serve_init(&server, &share, event_fds[0], BOOT_FD), "epoll");
     must(pool_new(event_fds[0], &share.pool), "threads");
     boot_free(b); /* free(3) may want a call that is about to go */
     sandbox_must(sandbox_seal(&p, &report), &report);
@@ -162,6 +162,6 @@ main(int argc, char **argv)
     if (boot->helper == NULL || nfds != NBOOT_FDS)
         violation("the broker sent no boot message of a helper (%zu fds)", nfds);
     start(boot, fds);
-    server_run(&server);
+    serve_run(&server);
     _exit(0); /* no clean-up that would want a system call more */
 }

@@ -71,7 +71,7 @@ io_start(struct share *sh, struct file *f, const struct job *what)
 {
     struct job *j;
 
-    j = pool_job(sh->pool);
+    j = pool_job_get(sh->pool);
     if (j == NULL)
         violation("worker has more than %d requests in flight", IN_FLIGHT_MAX);
     *j = *what;

@@ -118,7 +118,7 @@ pool_new(int wake_fd, struct pool **ret)
     queue_init(&p->todo);
     queue_init(&p->done);
     for (unsigned i = 0; i < IN_FLIGHT_MAX; i++)
-        pool_put(p, &p->jobs[i]);
+        pool_job_put(p, &p->jobs[i]);
     (void)pthread_mutex_init(&p->lock, NULL);
     (void)pthread_cond_init(&p->work, NULL);
     (void)pthread_cond_init(&p->begun, NULL);
@@ -155,7 +155,7 @@ pool_free(struct pool *p)
 }
 
 struct job *
-pool_job(struct pool *p)
+pool_job_get(struct pool *p)
 {
     struct job *j = p->free;
 
@@ -167,7 +167,7 @@ pool_job(struct pool *p)
 }
 
 void
-pool_put(struct pool *p, struct job *j)
+pool_job_put(struct pool *p, struct job *j)
 {
     j->next = p->free;
     p->free = j;

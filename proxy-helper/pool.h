@@ -38,11 +38,11 @@ int pool_new(int wake_fd, struct pool **ret);
 struct pool *pool_free(struct pool *p);
 
 /* An empty job, or NULL when IN_FLIGHT_MAX are under way. */
-struct job *pool_job(struct pool *p);
+struct job *pool_job_get(struct pool *p);
 void pool_submit(struct pool *p, struct job *j);
-/* A finished job, or NULL. Given back with pool_put(). */
+/* A finished job, or NULL. Given back with pool_job_put(). */
 struct job *pool_collect(struct pool *p);
-void pool_put(struct pool *p, struct job *j);
+void pool_job_put(struct pool *p, struct job *j);
 /* The main thread is about to sleep. false: a job is done, do not. */
 bool pool_may_sleep(struct pool *p);
 

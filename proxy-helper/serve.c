@@ -29,7 +29,7 @@ watch(int epoll_fd, int fd)
 }
 
 int
-server_init(struct server *s, struct share *sh, int event_fd, int boot_fd)
+serve_init(struct serve *s, struct share *sh, int event_fd, int boot_fd)
 {
     _clean(clean_fd) int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     int r;
@@ -49,14 +49,14 @@ server_init(struct server *s, struct share *sh, int event_fd, int boot_fd)
 }
 
 void
-server_done(struct server *s)
+serve_done(struct serve *s)
 {
     clean_fd(&s->epoll_fd);
 }
 
 /* The broker has nothing to say to a helper; only that it is gone matters. */
 static void
-hear_broker(struct server *s)
+hear_broker(struct serve *s)
 {
     char byte;
     ssize_t n;
@@ -70,7 +70,7 @@ hear_broker(struct server *s)
 
 /* Edge-triggered: the eventfd is never read, each write to it is an edge. */
 static void
-wait_for_something(struct server *s, int timeout_ms)
+wait_for_something(struct serve *s, int timeout_ms)
 {
     struct epoll_event ev[2];
     int n = epoll_pwait(s->epoll_fd, ev, 2, timeout_ms, NULL);
@@ -84,7 +84,7 @@ wait_for_something(struct server *s, int timeout_ms)
 }
 
 static void
-tell_worker(struct server *s)
+tell_worker(struct serve *s)
 {
     if (channel_notify(&s->sh->ch) < 0)
         die("eventfd of the worker");
@@ -93,7 +93,7 @@ tell_worker(struct server *s)
 /* Every request gets exactly one reply. While the ring is full we wait for
  * the worker: it may only send what it will also take back. */
 static void
-reply(struct server *s, const struct frame *req, int status, const ProtobufCMessage *rep)
+reply(struct serve *s, const struct frame *req, int status, const ProtobufCMessage *rep)
 {
     struct frame f = *req;
     uint8_t *body;
@@ -116,7 +116,7 @@ reply(struct server *s, const struct frame *req, int status, const ProtobufCMess
 
 /* Take and answer one request. false: there is none. */
 static bool
-serve_one(struct server *s)
+serve_one(struct serve *s)
 {
     const ProtobufCMessage *rep = NULL;
     struct frame f;
@@ -137,7 +137,7 @@ serve_one(struct server *s)
 
 /* Answer one request that comes back from the pool. false: there is none. */
 static bool
-finish_one(struct server *s)
+finish_one(struct serve *s)
 {
     const ProtobufCMessage *rep;
     struct job *j = pool_collect(s->sh->pool);
@@ -148,14 +148,14 @@ finish_one(struct server *s)
         return false;
     f = j->frame;
     r = io_finish(s->sh, j, &rep);
-    pool_put(s->sh->pool, j);
+    pool_job_put(s->sh->pool, j);
     reply(s, &f, r, rep);
     return true;
 }
 
 /* A batch: what the pool has done, then what the worker asks. */
 static bool
-serve_batch(struct server *s)
+serve_batch(struct serve *s)
 {
     unsigned n = 0;
 
@@ -168,7 +168,7 @@ serve_batch(struct server *s)
 }
 
 void
-server_run(struct server *s)
+serve_run(struct serve *s)
 {
     while (!s->parent_gone) {
         if (serve_batch(s))

@@ -8,7 +8,7 @@
 
 #include "proxy-helper/share.h"
 
-struct server {
+struct serve {
     struct share *sh; /* borrowed */
     int epoll_fd;     /* owned */
     int boot_fd;      /* borrowed; its end of file ends the loop */
@@ -20,10 +20,10 @@ struct server {
  * Before the sandbox is sealed: what the loop waits on. event_fd is the
  * eventfd that the worker, and the pool, wake us with. 0 or -errno.
  */
-int server_init(struct server *s, struct share *sh, int event_fd, int boot_fd);
-void server_done(struct server *s);
+int serve_init(struct serve *s, struct share *sh, int event_fd, int boot_fd);
+void serve_done(struct serve *s);
 
 /* Serve until the broker closes boot_fd. Needs sh->pool and sh->ch. */
-void server_run(struct server *s);
+void serve_run(struct serve *s);
 
 #endif

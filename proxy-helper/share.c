@@ -7,7 +7,7 @@
 #include "proxy-helper/path.h"
 
 int
-share_init(struct share *sh, int *root_fd, const struct share_limits *limits)
+share_open(struct share *sh, int *root_fd, const struct share_limits *limits)
 {
     struct statx st;
     int r = path_stat(*root_fd, &st);
@@ -28,7 +28,7 @@ share_init(struct share *sh, int *root_fd, const struct share_limits *limits)
 }
 
 void
-share_done(struct share *sh)
+share_close(struct share *sh)
 {
     sh->pool = pool_free(sh->pool); /* first: jobs use files and the slab */
     files_done(&sh->files);

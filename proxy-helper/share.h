@@ -45,8 +45,8 @@ struct share_limits {
  * over on success. Policy fields, pool and channel are the caller's to set,
  * before or after. 0 or -errno.
  */
-int share_init(struct share *sh, int *root_fd, const struct share_limits *limits);
+int share_open(struct share *sh, int *root_fd, const struct share_limits *limits);
 /* End the pool, close files, nodes and channel. */
-void share_done(struct share *sh);
+void share_close(struct share *sh);
 
 #endif

@@ -326,15 +326,25 @@ conn_run(struct conn *c)
     conn_queue(c);
 }
 
+/* Whether what is to be written last is private and ends at p. */
+static bool
+output_ends_at(const struct conn *c, const uint8_t *p)
+{
+    const struct iovec *last;
+
+    if (c->part_end == c->part_at || c->payload[c->part_end - 1].fs != NULL)
+        return false;
+    last = &c->part[c->part_end - 1];
+    return (const uint8_t *)last->iov_base + last->iov_len == p;
+}
+
 void
 conn_output(struct conn *c, uint32_t n, const struct out_payload *payload, uint32_t len)
 {
     uint8_t *p = c->out + c->out_end;
-    struct iovec *last = c->part_end > c->part_at ? &c->part[c->part_end - 1] : NULL;
 
-    if (last != NULL && c->payload[c->part_end - 1].fs == NULL &&
-        (uint8_t *)last->iov_base + last->iov_len == p) {
-        last->iov_len += n;
+    if (output_ends_at(c, p)) {
+        c->part[c->part_end - 1].iov_len += n;
     } else {
         c->payload[c->part_end] = (struct out_payload){.fs = NULL};
         c->part[c->part_end++] = (struct iovec){.iov_base = p, .iov_len = n};

@@ -59,7 +59,7 @@ let_go(struct request *r)
     struct conn *c = r->conn;
     struct pool *fids = &c->tenant->fids;
 
-    if (r->call.payload != NULL) {
+    if (r->share != NULL && r->call.payload != NULL) {
         fs_payload_put(r->share->fs, r->call.payload, r->call.payload_len);
         c->payload_bytes -= r->call.payload_len;
     }

@@ -148,10 +148,8 @@ tenant_round(struct tenant *t)
 void
 tenant_close_all(struct tenant *t)
 {
-    struct conn *c;
-
-    DL_FOREACH(t->conns, c)
-    conn_close(c);
+    for (struct conn *c = t->conns; c != NULL; c = c->next)
+        conn_close(c);
 }
 
 bool

@@ -47,7 +47,7 @@ __tsan_default_options(void)
 struct contract_impl {
     struct contract_options o;
     struct share share;
-    struct server server;
+    struct serve server;
     int memfd, to_helper, to_worker;
     int boot[2]; /* ours, the server's */
     int pidfd;
@@ -88,8 +88,8 @@ serve_start(struct contract_impl *on, const char *path)
     on->share.present_uid = on->o.present_uid;
     on->share.present_gid = on->o.present_gid;
     assert_int_equal(channel_open(&on->share.ch, CHANNEL_HELPER, on->memfd, on->to_worker), 0);
-    assert_int_equal(share_init(&on->share, &root, &limits), 0);
-    assert_int_equal(server_init(&on->server, &on->share, on->to_helper, on->boot[1]), 0);
+    assert_int_equal(share_open(&on->share, &root, &limits), 0);
+    assert_int_equal(serve_init(&on->server, &on->share, on->to_helper, on->boot[1]), 0);
     assert_int_equal(pool_new(on->to_helper, &on->share.pool), 0);
 }
 
@@ -98,7 +98,7 @@ serve_thread(void *arg)
 {
     struct contract_impl *on = arg;
 
-    server_run(&on->server);
+    serve_run(&on->server);
     return NULL;
 }
 
@@ -112,7 +112,7 @@ serve_process(struct contract_impl *on, const char *path)
     clean_fd(&null);
     clean_fd(&on->boot[0]);
     serve_start(on, path);
-    server_run(&on->server);
+    serve_run(&on->server);
     _exit(0);
 }
 
@@ -272,8 +272,8 @@ contract_close(struct contract *c)
                                         .nodes = on->share.nodes.used,
                                         .node_fds = on->share.nodes.fds,
                                         .files = on->share.files.used};
-        server_done(&on->server);
-        share_done(&on->share);
+        serve_done(&on->server);
+        share_close(&on->share);
     }
     ipc_client_close(&c->client);
     clean_fd(&on->boot[1]);

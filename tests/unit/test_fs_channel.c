@@ -185,7 +185,7 @@ there_is_a_limit_of_calls_and_no_room_is_eagain(void **state)
 static void
 a_full_ring_is_eagain(void **state)
 {
-    static struct call c[IN_FLIGHT_MAX];
+    static struct call c[IN_FLIGHT_MAX + 1];
     static const uint8_t target[TARGET_LEN_MAX] = {'t'};
     Postern__V1__SymlinkReq q = POSTERN__V1__SYMLINK_REQ__INIT;
     struct side *s = *state;
@@ -193,7 +193,7 @@ a_full_ring_is_eagain(void **state)
 
     q.name = msg_bytes("name", 4);
     q.target = msg_bytes(target, sizeof(target));
-    while (n < COUNT(c)) {
+    while (n < IN_FLIGHT_MAX) {
         c[n] = (struct call){.call = {.done = done}};
         if (fs_symlink(s->fs, &q, &c[n].call) != 0)
             break;

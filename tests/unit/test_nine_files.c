@@ -336,6 +336,7 @@ a_remove_takes_the_fid_also_when_it_fails(void **state)
 struct listing {
     unsigned entries;
     uint64_t last;
+    size_t len;
     char names[64 * 1024];
 };
 
@@ -360,8 +361,10 @@ list(struct guest *g, uint32_t fid, uint32_t count, struct listing *l)
         name = cur_str(&m.body);
         assert_false(m.body.bad);
         assert_int_equal(qtype, dtype == 4 ? 0x80 : dtype == 10 ? 0x02 : 0);
-        strncat(l->names, (const char *)name.p, name.n);
-        strcat(l->names, " ");
+        assert_true(sizeof(l->names) - l->len > name.n + 2);
+        memcpy(l->names + l->len, name.p, name.n);
+        l->len += name.n;
+        l->names[l->len++] = ' ';
         l->entries++;
         n++;
     }

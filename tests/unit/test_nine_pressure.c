@@ -98,6 +98,25 @@ two_hundred_requests_in_one_piece_are_all_answered(void **state)
 }
 
 static void
+more_than_the_input_buffer_holds_is_answered_too(void **state)
+{
+    struct rig *rig = *state;
+    struct guest *g = guest_new(rig);
+
+    for (uint16_t i = 0; i < 3; i++) { /* its border cuts messages at several places */
+        guest_send(g, TFLUSH, 20000, "2", 999u);
+        send_getattrs(g, 20000);
+        rig_run(rig);
+        expect_all(g, 20001);
+        guest_send(g, TREADLINK, 0, "4", 0u);
+        guest_send(g, TSTATFS, 1, "4", 0u);
+        rig_run(rig);
+        while (guest_next(g, &(struct msg){.size = 0}))
+            ;
+    }
+}
+
+static void
 requests_wait_for_a_slot_and_none_is_lost(void **state)
 {
     struct rig *rig = *state; /* three slots */
@@ -182,6 +201,29 @@ every_kind_of_request_survives_no_room_at_its_first_try(void **state)
         assert_int_equal(msg_errno(&m), 0);
     }
     synth_room(rig->rw, 100);
+}
+
+static void
+while_a_request_waits_for_room_its_guest_is_not_read(void **state)
+{
+    struct rig *rig = *state;
+    struct guest *g = guest_new(rig), *other = guest_new(rig);
+    struct msg m;
+
+    guest_open(g, 0, 2, "file", O_RDWR);
+    synth_room(rig->rw, 1);
+    rig->hold = true;
+    guest_send(g, TGETATTR, 0, "48", 0u, (uint64_t)0); /* takes the only place */
+    guest_send(g, TWRITE, 1, "484r", 2u, (uint64_t)0, 5u, "HELLO", (size_t)5);
+    guest_send(g, TFLUSH, 2, "2", 999u);
+    guest_send(other, TFLUSH, 2, "2", 999u);
+    rig_run(rig);
+    assert_false(guest_next(g, &m));
+    assert_int_equal(rig->tenant.requests.live, 2);
+    assert_true(guest_next(other, &m));
+    rig->hold = false;
+    rig_run(rig);
+    expect_all(g, 3);
 }
 
 static void
@@ -502,10 +544,12 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         T(two_hundred_requests_in_one_piece_are_all_answered),
+        T(more_than_the_input_buffer_holds_is_answered_too),
         FEW(requests_wait_for_a_slot_and_none_is_lost),
         FEW(nobody_takes_more_slots_than_there_are),
         T(calls_wait_for_the_helper_to_have_room),
         T(every_kind_of_request_survives_no_room_at_its_first_try),
+        T(while_a_request_waits_for_room_its_guest_is_not_read),
         T(reads_wait_for_pages_of_the_slab),
         T(a_guest_that_does_not_read_is_not_read_and_gets_everything_later),
         T(large_reads_to_a_guest_that_does_not_read_hold_a_bounded_part_of_the_slab),
