@@ -27,6 +27,7 @@
 
 #define HEAD_BYTES 7u /* size[4] type[1] tag[2] */
 #define READS_PER_TURN 8
+#define LARGE_WRITE 16384u /* from here on one more recv(2) costs less than copying */
 #define PARTS_PER_REPLY 2u
 
 static void
@@ -89,13 +90,23 @@ conn_unsent(struct conn *c)
     DL_APPEND2(c->tenant->unsent, c, out_prev, out_next);
 }
 
+/* Only who was told that nothing more fits asks for the event: else every
+ * read(2) of the peer would be one. */
+static void
+set_writable(struct conn *c, bool writable)
+{
+    c->writable = writable;
+    if (c->tenant->watch_output != NULL)
+        c->tenant->watch_output(c->tenant->loop, c, !writable);
+}
+
 void
 conn_event(struct conn *c, bool in, bool out, bool hup)
 {
     c->readable |= in || hup;
     c->hup |= hup;
     if (out && !c->writable) {
-        c->writable = true;
+        set_writable(c, true);
         conn_unsent(c);
     }
     if (in || hup)
@@ -215,6 +226,7 @@ take_message(struct conn *c, const uint8_t *p, size_t have, uint32_t size)
     }
     if (have < look)
         return false;
+    c->large_writes = look < size && size > LARGE_WRITE;
     r = nine_message(c, p, look, size);
     if (r == -EPROTO) {
         log_debug("a connection sent something else before a version: closed");
@@ -276,6 +288,8 @@ conn_fill(struct conn *c)
         c->in_at = 0;
         to = c->in + c->in_end;
         room = IN_BYTES - c->in_end;
+        if (c->large_writes && c->in_end < NINE_WRITE_HEAD)
+            room = NINE_WRITE_HEAD - c->in_end;
     }
     n = recv(c->fd, to, room, MSG_DONTWAIT);
     if (n < 0 && errno == EINTR)
@@ -381,7 +395,7 @@ conn_flush(struct conn *c)
         if (n >= 0)
             output_went(c, (size_t)n);
         else if (errno == EAGAIN)
-            c->writable = false;
+            set_writable(c, false);
         else if (errno != EINTR)
             conn_close(c);
     }

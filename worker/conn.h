@@ -60,6 +60,7 @@ struct conn {
     size_t in_at, in_end;
     uint32_t skip;            /* bytes of a refused message that are still to come */
     struct request *incoming; /* the Twrite whose data is arriving */
+    bool large_writes;        /* the last message was one: read the head of the next alone */
 
     uint8_t *out; /* owned; OUT_BYTES; filled from 0, and from 0 again when all is written */
     uint32_t out_end, out_kept;  /* bytes in it; bytes promised to requests in flight */

@@ -44,6 +44,17 @@ loop_watch(struct loop *l, int fd, struct watch *w, unsigned wanted)
     return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
+void
+loop_watch_output(void *loop, struct conn *c, bool on)
+{
+    const struct loop *l = loop;
+    const unsigned wanted = on ? EPOLLIN | EPOLLOUT : EPOLLIN;
+    struct epoll_event ev = {.events = wanted | EPOLLET, .data.ptr = &c->watch};
+
+    if (epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, c->fd, &ev) < 0)
+        bug("epoll_ctl of a connection: %d", errno);
+}
+
 int
 loop_serve(struct loop *l, int fd)
 {
@@ -57,7 +68,7 @@ loop_serve(struct loop *l, int fd)
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)); /* a wish */
     c->watch = (struct watch){WATCH_CONN, c};
-    r = loop_watch(l, fd, &c->watch, EPOLLIN | EPOLLOUT);
+    r = loop_watch(l, fd, &c->watch, EPOLLIN);
     if (r < 0) {
         conn_close(c);
         return log_errno(r, "epoll_ctl of a connection");

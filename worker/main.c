@@ -184,6 +184,8 @@ start(Postern__V1__Boot *boot, const int *fds)
     must(loop_init(&loop), "epoll");
     take_shares(b, fds + b->n_listeners, fs, event_fds);
     must(tenant_init(&loop.tenant, &limits, fs, b->n_shares), "tenant");
+    loop.tenant.watch_output = loop_watch_output;
+    loop.tenant.loop = &loop;
     sandbox_must(sandbox_confine(&p, &report), &report);
     take_listeners(b, fds);
     loop.broker = (struct watch){WATCH_BROKER, &loop};

@@ -29,6 +29,9 @@ struct tenant {
     struct conn *unsent;  /* utlist (out_prev, out_next); have output to write */
     struct conn *stalled; /* utlist (stall_prev, stall_next); no request slot was left */
     uint32_t nconns;
+    /* Tell conn_event() when c can be written again, or no longer; may be NULL. */
+    void (*watch_output)(void *loop, struct conn *c, bool on);
+    void *loop;    /* borrowed; for watch_output */
     bool progress; /* a request slot came free while somebody was stalled */
 };
 

@@ -103,17 +103,10 @@ more_than_the_input_buffer_holds_is_answered_too(void **state)
     struct rig *rig = *state;
     struct guest *g = guest_new(rig);
 
-    for (uint16_t i = 0; i < 3; i++) { /* its border cuts messages at several places */
-        guest_send(g, TFLUSH, 20000, "2", 999u);
-        send_getattrs(g, 20000);
-        rig_run(rig);
-        expect_all(g, 20001);
-        guest_send(g, TREADLINK, 0, "4", 0u);
-        guest_send(g, TSTATFS, 1, "4", 0u);
-        rig_run(rig);
-        while (guest_next(g, &(struct msg){.size = 0}))
-            ;
-    }
+    guest_send(g, TFLUSH, 20000, "2", 999u); /* or the border would fall on like bytes */
+    send_getattrs(g, 20000);
+    rig_run(rig);
+    expect_all(g, 20001);
 }
 
 static void
