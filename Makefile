@@ -25,7 +25,8 @@ LDHARDEN = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 ifneq ($(SAN),)
 HARDEN = -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DPOSTERN_SANITIZED
 LDHARDEN = -fsanitize=$(SAN)
-WARN := $(filter-out -Wnull-dereference,$(WARN)) -Wno-maybe-uninitialized # sanitizers confuse both
+WARN := $(filter-out -Wnull-dereference,$(WARN)) -Wno-unknown-warning-option \
+        -Wno-maybe-uninitialized # sanitizers confuse both
 endif
 OPT ?= -O2 -g
 CPPFLAGS = -D_GNU_SOURCE -I. -I$(O)/gen
@@ -124,6 +125,16 @@ escape: all $(call kind,escape) $(call kind,contract)
 system: all $(call kind,system)
 	@POSTERN_BIN=$(O) tools/run-tests system $(call kind,system)
 
+# The conformance suite is one program, linked statically where the machine can,
+# so that any guest can run it.
+$(O)/posix/posix: $(call obj,$(call src,tests/posix))
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) -static -o $@ $^ 2>/dev/null || $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+.PHONY: posix
+posix: all $(O)/posix/posix
+	@POSTERN_BIN=$(O) tests/posix/run
+
 # --- sanitizers: the same tests, another build -----------------------------
 .PHONY: asan tsan
 asan:
@@ -148,7 +159,7 @@ vm: all
 	@POSTERN_BIN=$(O) tests/e2e/run
 
 # --- gates and measures --------------------------------------------------------
-.PHONY: lint format bench fuzz
+.PHONY: lint format bench fuzz fuzz-run
 lint: $(GEN_H)
 	@tools/lint $(O)
 format:
@@ -161,6 +172,20 @@ bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all $(O)/bench/bench
 	@POSTERN_BIN=$(O) bench/run $(BENCH)
+
+# --- fuzzing: make fuzz [T=nine] [S=60]; seconds are per target ---------------
+S ?= 60
+T ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+$(O)/fuzz/%: $(O)/obj/tests/fuzz/fuzz_%.o $(TEST_ARCHIVES)
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(TEST_ARCHIVES) -Wl,--end-group \
+	    -lcmocka -lconfuse -levent_core $(BASE_LIBS) -pthread
+fuzz:
+	@$(MAKE) --no-print-directory O=$(O)-fuzz CC=clang SAN=fuzzer-no-link,address,undefined \
+	    fuzz-run T="$(T)" S=$(S)
+fuzz-run: $(T:%=$(O)/fuzz/%)
+	@tools/fuzz $(S) $^
 
 # --- install ---------------------------------------------------------------------
 .PHONY: install clean
@@ -175,7 +200,7 @@ install: all
 	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 clean:
-	rm -rf $(O) $(O)-asan $(O)-tsan
+	rm -rf $(O) $(O)-asan $(O)-tsan $(O)-fuzz
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:

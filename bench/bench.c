@@ -152,8 +152,9 @@ static void
 add_server(char *spec)
 {
     struct server *s = &servers[nservers];
-    char *name = strtok(spec, ","), *address = strtok(NULL, ","), *aname = strtok(NULL, ",");
-    const char *pid = strtok(NULL, ",");
+    char *rest, *name = strtok_r(spec, ",", &rest);
+    const char *address = strtok_r(NULL, ",", &rest), *aname = strtok_r(NULL, ",", &rest);
+    const char *pid = strtok_r(NULL, ",", &rest);
     int r;
 
     if (pid == NULL || nservers == SERVERS_MAX) {
