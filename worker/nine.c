@@ -281,6 +281,19 @@ attach_share(struct request *r, struct str aname)
     return r->share == NULL ? -ENOENT : 0;
 }
 
+/* There is nothing to authenticate with: who may connect is the tenant. diod's
+ * client library takes ENOENT, and no other error, to mean that. */
+int
+nine_tauth(struct request *r, struct cursor *c)
+{
+    (void)r;
+    (void)cur_u32(c); /* afid */
+    (void)cur_str(c); /* uname */
+    (void)cur_str(c); /* aname */
+    (void)cur_u32(c); /* n_uname */
+    return cur_end(c) ? -ENOENT : -EPROTO;
+}
+
 int
 nine_tattach(struct request *r, struct cursor *c)
 {

@@ -118,6 +118,8 @@ example(uint8_t *to, size_t room, uint8_t type)
         return msg_make(to, room, type, 1, "4s4s", f, "name", f, "other");
     case TUNLINKAT:
         return msg_make(to, room, type, 1, "4s4", f, "name", 0u);
+    case TAUTH:
+        return msg_make(to, room, type, 1, "4ss4", f, "uname", "nil", 0u);
     case TATTACH:
         return msg_make(to, room, type, 1, "44ss4", f, NOFID, "uname", "nil", 0u);
     case TFLUSH:

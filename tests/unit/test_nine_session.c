@@ -187,7 +187,7 @@ attach_wants_no_auth_and_a_fresh_fid(void **state)
 {
     struct guest *g = guest_new(*state);
 
-    assert_int_equal(guest_does(g, TAUTH, "4ss4", 5u, "root", "rw", 0u), EOPNOTSUPP);
+    assert_int_equal(guest_does(g, TAUTH, "4ss4", 5u, "root", "rw", 0u), ENOENT);
     assert_int_equal(guest_does(g, TATTACH, "44ss4", 9u, 5u, "root", "rw", 0u), EOPNOTSUPP);
     assert_int_equal(guest_does(g, TATTACH, "44ss4", 0u, NOFID, "root", "rw", 0u), EBADF);
     assert_int_equal(guest_does(g, TATTACH, "44ss4", NOFID, NOFID, "root", "rw", 0u), EBADF);
