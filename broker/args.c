@@ -5,7 +5,6 @@
  * Owns: nothing; the plan goes to broker_run().
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +21,9 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 static const char usage_text[] =
     "usage: posternd POLICY\n"
     "       posternd check POLICY\n"
-    "       posternd export DIR[:ro]... --listen unix:PATH|tcp:127.0.0.1:PORT\n"
+    "       posternd export DIR[:ro]... --listen ADDRESS...\n"
     "       posternd --show-sandbox | --version | --help\n"
+    "ADDRESS: unix:PATH, tcp:127.0.0.1:PORT, vsock:PORT, systemd:NAME, fd:N\n"
     "Serves in the foreground until SIGINT or SIGTERM.\n";
 
 /* twin: sandbox_broker() in sandbox/ */
@@ -41,20 +41,6 @@ usage(void)
 {
     fputs(usage_text, stderr);
     return EXIT_USAGE;
-}
-
-/* 0, 1 and 2 are open, nothing else is. */
-static int
-fds_clean(void)
-{
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDWR);
-        if (fd < 0)
-            return -errno;
-    } while (fd <= STDERR_FILENO);
-    return close_range((unsigned)STDERR_FILENO + 1, ~0u, 0) < 0 ? -errno : 0;
 }
 
 /* What the caller may have left blocked or ignored. */
@@ -77,6 +63,17 @@ plan_failed(char *why)
     return EXIT_FAILED;
 }
 
+/* The plan says which of the fds that we were started with stay open. */
+static int
+run(struct plan *plan, bool check_only)
+{
+    if (!check_only && inherit_only(plan) < 0) {
+        plan_free(plan);
+        return EXIT_FAILED;
+    }
+    return broker_run(plan, check_only);
+}
+
 static int
 run_policy(const char *file, bool check_only)
 {
@@ -89,7 +86,7 @@ run_policy(const char *file, bool check_only)
         free(why);
         return EXIT_FAILED;
     }
-    return broker_run(plan, check_only);
+    return run(plan, check_only);
 }
 
 static int
@@ -123,7 +120,7 @@ run_export(int argc, char **argv)
         return plan_failed(NULL);
     r = export_args(plan, argc, argv, &why);
     if (r == 0)
-        return broker_run(plan, false);
+        return run(plan, false);
     plan_free(plan);
     return why == NULL && r == -EINVAL ? usage() : plan_failed(why);
 }
@@ -138,7 +135,7 @@ int
 broker_main(int argc, char **argv)
 {
     log_to(LOG_TO_STDERR, "posternd");
-    if (fds_clean() < 0)
+    if (inherit_stdio() < 0)
         return EXIT_FAILED;
     signals_clean();
     umask(077);

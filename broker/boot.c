@@ -14,6 +14,7 @@
 #include "ipc/fd.h"
 #include "ipc/limits.h"
 #include "ipc/log.h"
+#include "sandbox/share_mount.h"
 
 struct fd_list {
     int fds[CHILD_FDS_MAX];
@@ -71,6 +72,41 @@ boot_send_one(const struct child *c, Postern__V1__WorkerBoot *worker,
     return boot_send(c->sock, &boot, l->fds, l->n);
 }
 
+/* The list of a HelperBoot. */
+struct below_list {
+    Postern__V1__SubmountBoot at[SUBMOUNTS_MAX];
+    Postern__V1__SubmountBoot *p[SUBMOUNTS_MAX];
+};
+
+/* What is mounted below now; when there is nothing, there is nothing to do
+ * about it either. */
+static int
+below_fill(struct below_list *l, const struct offer *o, Postern__V1__HelperBoot *helper)
+{
+    static struct submounts found;
+    int r;
+
+    if (o->plan->submounts == SUBMOUNTS_REFUSE)
+        return 0;
+    r = share_submounts(o->plan->path, o->root_fd, &found);
+    if (r < 0 || !found.any)
+        return r;
+    helper->has_submounts = true;
+    helper->submounts = o->plan->submounts;
+    if (o->plan->submounts != SUBMOUNTS_CROSS)
+        return 0;
+    for (size_t i = 0; i < found.n; i++) {
+        postern__v1__submount_boot__init(&l->at[i]);
+        l->at[i].dev = found.at[i].dev;
+        l->at[i].ino = found.at[i].ino;
+        l->at[i].number = found.at[i].number;
+        l->p[i] = &l->at[i];
+    }
+    helper->n_below = found.n;
+    helper->below = l->p;
+    return 0;
+}
+
 static int
 boot_helper(const struct child *c)
 {
@@ -78,15 +114,22 @@ boot_helper(const struct child *c)
     const struct plan_share *plan = o->plan;
     Postern__V1__HelperBoot helper = POSTERN__V1__HELPER_BOOT__INIT;
     struct fd_list l = {.n = 0};
+    static struct below_list below; /* too large for a stack */
     _clean(clean_fd) int mount_fd = offer_mount(o);
+    int r;
 
     if (mount_fd < 0)
         return log_errno(mount_fd, "share %s: mount %s", plan->name, plan->path);
+    r = below_fill(&below, o, &helper);
+    if (r < 0)
+        return log_errno(r, "share %s: what is mounted below %s", plan->name, plan->path);
     helper.share = plan->name;
     helper.read_only = plan->access == ACCESS_READ_ONLY;
     helper.present_uid = plan->has_present ? plan->present_uid : o->owner_uid;
     helper.present_gid = plan->has_present ? plan->present_gid : o->owner_gid;
     helper.allow_set_id = plan->allow_set_id;
+    helper.has_xattrs = true;
+    helper.xattrs = plan->xattrs;
     helper.nodes = c->t->plan->limits.nodes;
     helper.open_files = c->t->plan->limits.open_files;
     fd_add(&l, mount_fd);
@@ -98,21 +141,31 @@ boot_helper(const struct child *c)
 struct worker_lists {
     Postern__V1__ListenerBoot listeners[LISTENERS_PER_TENANT_MAX];
     Postern__V1__ListenerBoot *listener_p[LISTENERS_PER_TENANT_MAX];
+    size_t nlisteners;
     Postern__V1__ShareBoot shares[SHARES_PER_TENANT_MAX];
     Postern__V1__ShareBoot *share_p[SHARES_PER_TENANT_MAX];
 };
+
+static void
+listener_fill(struct worker_lists *w, const struct door *d, struct fd_list *l)
+{
+    Postern__V1__ListenerBoot *m = &w->listeners[w->nlisteners];
+
+    postern__v1__listener_boot__init(m);
+    m->address = d->plan->address;
+    m->connected = d->connected;
+    w->listener_p[w->nlisteners++] = m;
+    fd_add(l, d->fd);
+}
 
 static void
 worker_lists_fill(struct worker_lists *w, const struct tenant *t, struct fd_list *l)
 {
     if (t->plan->nlistens > LISTENERS_PER_TENANT_MAX || t->plan->nshares > SHARES_PER_TENANT_MAX)
         bug("tenant %s: policy let too much through", t->plan->name);
-    for (size_t i = 0; i < t->plan->nlistens; i++) {
-        postern__v1__listener_boot__init(&w->listeners[i]);
-        w->listeners[i].address = t->doors[i].plan->address;
-        w->listener_p[i] = &w->listeners[i];
-        fd_add(l, t->doors[i].fd);
-    }
+    for (size_t i = 0; i < t->plan->nlistens; i++)
+        if (door_is_open(&t->doors[i]))
+            listener_fill(w, &t->doors[i], l);
     for (size_t i = 0; i < t->plan->nshares; i++) {
         postern__v1__share_boot__init(&w->shares[i]);
         w->shares[i].name = t->offers[i].plan->name;
@@ -128,10 +181,11 @@ boot_worker(const struct child *c)
     const struct plan_tenant *plan = c->t->plan;
     Postern__V1__WorkerBoot worker = POSTERN__V1__WORKER_BOOT__INIT;
     struct fd_list l = {.n = 0};
-    struct worker_lists lists;
+    struct worker_lists lists = {.nlisteners = 0};
+    int r;
 
     worker_lists_fill(&lists, c->t, &l);
-    worker.n_listeners = plan->nlistens;
+    worker.n_listeners = lists.nlisteners;
     worker.listeners = lists.listener_p;
     worker.n_shares = plan->nshares;
     worker.shares = lists.share_p;
@@ -139,7 +193,10 @@ boot_worker(const struct child *c)
     worker.fids = plan->limits.fids;
     worker.in_flight = plan->limits.in_flight;
     worker.msize = plan->limits.msize;
-    return boot_send_one(c, &worker, NULL, &l);
+    r = boot_send_one(c, &worker, NULL, &l);
+    for (size_t i = 0; i < plan->nlistens && r == 0; i++)
+        r = door_handed_over(&c->t->doors[i]);
+    return r;
 }
 
 int

@@ -60,16 +60,35 @@ all_in(const struct broker *b, enum tenant_state state)
     return true;
 }
 
+static bool
+all_serve(const struct broker *b)
+{
+    for (size_t i = 0; i < b->plan->ntenants; i++)
+        if (b->tenants[i].state != TENANT_SERVING && !tenant_over(&b->tenants[i]))
+            return false;
+    return true;
+}
+
 void
 broker_look(struct broker *b)
 {
     if (b->stopping) {
         if (all_in(b, TENANT_DOWN))
             event_base_loopbreak(b->base);
-    } else if (!b->up && all_in(b, TENANT_SERVING)) {
+    } else if (!b->up && all_serve(b)) {
         b->up = true;
+        notify("READY=1");
         announce(b);
     }
+}
+
+void
+broker_tenant_over(struct broker *b, int exit_code)
+{
+    for (size_t i = 0; i < b->plan->ntenants; i++)
+        if (!tenant_over(&b->tenants[i]))
+            return;
+    broker_stop(b, exit_code);
 }
 
 void
@@ -81,6 +100,7 @@ broker_stop(struct broker *b, int exit_code)
         return;
     b->stopping = true;
     b->exit_code = exit_code;
+    notify("STOPPING=1");
     (void)event_add(b->overdue, &most);
     for (size_t i = 0; i < b->plan->ntenants; i++)
         tenant_end(&b->tenants[i]);
@@ -206,7 +226,7 @@ doors_open(struct broker *b)
         struct tenant *t = &b->tenants[i];
 
         for (size_t j = 0; j < t->plan->nlistens; j++) {
-            int r = door_open(&t->doors[j], &t->plan->listens[j]);
+            int r = door_open(&t->doors[j]);
 
             if (r < 0)
                 return r;
@@ -286,6 +306,18 @@ set_up(struct broker *b)
 
 /* --- running ------------------------------------------------------------------- */
 
+static void
+warn_remote(const struct broker *b)
+{
+    for (size_t i = 0; i < b->plan->ntenants; i++)
+        for (size_t j = 0; j < b->plan->tenants[i].nlistens; j++) {
+            const struct plan_listen *l = &b->plan->tenants[i].listens[j];
+
+            if (l->host != NULL && !host_is_loopback(l->host))
+                door_warn_remote(l);
+        }
+}
+
 /* What `check` reports beside errors. */
 static int
 check_report(const struct broker *b)
@@ -303,6 +335,7 @@ check_report(const struct broker *b)
                          "owner = \"UID:GID\" changes that",
                          o->plan->name, o->plan->path);
         }
+    warn_remote(b);
     printf("ok: %zu tenant%s, %zu share%s\n", b->plan->ntenants, b->plan->ntenants == 1 ? "" : "s",
            shares, shares == 1 ? "" : "s");
     return 0;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -51,11 +52,15 @@ struct offer {
     int channel_fd, to_helper_fd, to_worker_fd;
 };
 
-/* A listening socket. */
+/* Where guests come in: a listening socket, or one connection. */
 struct door {
+    struct tenant *t;               /* borrowed */
     const struct plan_listen *plan; /* borrowed from the plan */
-    int fd;                         /* owned */
-    uint16_t port;                  /* tcp: the real one */
+    int fd;                         /* owned; -1: not yet, or no more */
+    struct sockaddr_storage at;     /* its own address */
+    bool connected;                 /* one connection */
+    int hangup_fd;                  /* owned; of a connection that the worker has; else -1 */
+    struct event *hangup;           /* owned */
     dev_t dev;                      /* unix: the file we made, ... */
     ino_t ino;                      /* ... so that no other is unlinked; 0: none */
 };
@@ -133,6 +138,8 @@ void broker_stop(struct broker *b, int exit_code);
 /* Something of a tenant changed: announce when all serve, leave when all are
  * down. */
 void broker_look(struct broker *b);
+/* A tenant is over (tenant_over): end when all are. */
+void broker_tenant_over(struct broker *b, int exit_code);
 /* Seconds of the monotonic clock. */
 int64_t broker_now(void);
 
@@ -150,13 +157,32 @@ int offer_channel(struct offer *o);
 void offer_channel_close(struct offer *o);
 void offer_done(struct offer *o);
 
-/* door.c. Failures are said there with what to do, and returned as -errno. */
-int door_open(struct door *d, const struct plan_listen *plan);
-/* "unix:PATH", "tcp:HOST:PORT" with the real port, as a client writes it; valid
- * until the next call. */
-const char *door_address(const struct door *d);
-/* Close it and unlink the file we made. */
+/*
+ * door.c. Failures are said there with what to do, and returned as -errno.
+ * door_init: no socket yet. door_handed_over: a worker has it. Where it is a
+ * connection, its end is then waited for, and so comes tenant_door_closed().
+ * door_worker_ended: that worker is no more. door_done: closed, and the file
+ * we made unlinked; idempotent.
+ */
+void door_init(struct door *d, struct tenant *t, const struct plan_listen *plan);
+int door_open(struct door *d);
+bool door_is_open(const struct door *d);
+int door_handed_over(struct door *d);
+void door_worker_ended(struct door *d);
 void door_done(struct door *d);
+void door_warn_remote(const struct plan_listen *plan);
+
+/*
+ * inherit.c. inherit_stdio: 0, 1 and 2 are open; before anything else is
+ * opened. inherit_only: what the plan names of the fds that posternd was
+ * started with stays open, all others are closed; before anything else is
+ * kept open. 0, or -errno after saying why.
+ */
+int inherit_stdio(void);
+int inherit_only(const struct plan *plan);
+
+/* notify.c: "READY=1", "STOPPING=1" to the service manager, if there is one. */
+void notify(const char *what);
 
 /*
  * child.c. child_init: no process yet. child_spawn: 0, or -errno after
@@ -184,7 +210,15 @@ void tenant_done(struct tenant *t);
 void tenant_child_ready(struct tenant *t);
 void tenant_child_ended(struct tenant *t, const struct child *c, int code);
 
+/* A guest hung up, and its connection was a door. */
+void tenant_door_closed(struct tenant *t);
+/* Nobody can come in any more, ever. */
+bool tenant_over(const struct tenant *t);
+
 /* announce.c: the mount commands, on standard output. */
 void announce(const struct broker *b);
+/* "unix:PATH", "tcp:HOST:PORT" with the real port, as a client writes it; valid
+ * until the next call. */
+const char *door_address(const struct door *d);
 
 #endif

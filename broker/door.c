@@ -1,253 +1,186 @@
 /*
- * Listening sockets: made before anything else is, handed to each worker in
- * turn, and kept here so that a tenant which starts again keeps its address.
+ * Where guests come in: sockets made before anything else is, handed to each
+ * worker in turn, and kept here so that a tenant which starts again keeps its
+ * address. A door may also be one connection that is there already; it is
+ * handed over once, and over when the guest hangs up.
  *
  * Runs in: broker.   Trusts: the policy.
- * Owns: the sockets and the files of unix sockets.
+ * Owns: the sockets and what waits for a connection's end.
  */
+#include "broker/door.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/fsuid.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "broker/broker.h"
 #include "ipc/fd.h"
 #include "ipc/log.h"
 
-#define BACKLOG 128
+#define BIT(transport) (1u << TRANSPORT_##transport)
+#define OURS (BIT(UNIX) | BIT(TCP) | BIT(VSOCK))
+#define INHERITED (BIT(SYSTEMD) | BIT(FD))
+
+static int (*const opens[])(struct door *d) = {
+    [TRANSPORT_UNIX] = door_unix,         [TRANSPORT_TCP] = door_tcp,
+    [TRANSPORT_VSOCK] = door_vsock,       [TRANSPORT_FD] = door_inherited,
+    [TRANSPORT_SYSTEMD] = door_inherited,
+};
 
 /* What may be wrong with an address, and what to do. */
 static const struct {
     int err;
+    unsigned with;
     const char *what;
 } refusals[] = {
-    {EADDRINUSE, "address in use by another server: stop that one, or choose another address"},
-    {EEXIST, "there is a file of that name which is no socket: move it away"},
-    {ENOENT, "its directory does not exist: create it"},
-    {ENAMETOOLONG, "the path is longer than a socket's may be: choose a shorter one"},
-    {EADDRNOTAVAIL, "this machine has no such address"},
-    {EACCES, "this user may not: choose another address, or run posternd as root"},
+    {EADDRINUSE, OURS,
+     "address in use by another server: stop that one, or choose another address"},
+    {EEXIST, BIT(UNIX), "there is a file of that name which is no socket: move it away"},
+    {ENOENT, BIT(UNIX), "its directory does not exist: create it"},
+    {ENAMETOOLONG, BIT(UNIX), "the path is longer than a socket's may be: choose a shorter one"},
+    {EADDRNOTAVAIL, OURS, "this machine has no such address"},
+    {EACCES, OURS, "this user may not: choose another address, or run posternd as root"},
+    {EAFNOSUPPORT, BIT(VSOCK), "this kernel has no vsock: load its modules (vsock, vhost_vsock)"},
+    {ESRCH, BIT(SYSTEMD),
+     "no sockets were passed at start (LISTEN_FDS): start posternd from its .socket unit"},
+    {ENOENT, BIT(SYSTEMD),
+     "no socket of that name was passed: FileDescriptorName= in its .socket unit gives it"},
+    {ENOTUNIQ, INHERITED,
+     "more than one socket goes by that name: give each a name, and a listen, of its own"},
+    {EBADF, INHERITED, "there is no such fd: leave it open for posternd when you start it"},
+    {ENOTSOCK, INHERITED,
+     "it is no socket: two pipes cannot be served, give one stream socket (socketpair(2))"},
+    {EPROTOTYPE, INHERITED, "it is no stream socket: give one of SOCK_STREAM"},
+    {EAFNOSUPPORT, INHERITED, "it is none of unix, TCP and vsock: give one of these"},
+    {EADDRNOTAVAIL, INHERITED,
+     "it is an abstract unix socket, to which everybody may connect: bind it to a path"},
+    {ENOTCONN, INHERITED, "it neither listens nor is connected: do one of these first"},
+    {EPERM, INHERITED,
+     "it can be reached from other machines: bind it to a loopback address, or pass it by "
+     "systemd to a policy with allow-remote = yes"},
 };
 
-/* The file at the address is one that nobody accepts on. */
-static int
-is_stale(const struct sockaddr_un *sa)
-{
-    _clean(clean_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct stat st;
-
-    if (lstat(sa->sun_path, &st) < 0)
-        return -errno;
-    if (!S_ISSOCK(st.st_mode))
-        return -EEXIST;
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno == EAGAIN)
-        return -EADDRINUSE;
-    return errno == ECONNREFUSED ? 0 : -errno;
-}
-
-static int
-bind_unix(int fd, const struct sockaddr_un *sa)
-{
-    int r;
-
-    /* umask is 077: the file is born 0600 */
-    if (bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0)
-        return 0;
-    if (errno != EADDRINUSE)
-        return -errno;
-    r = is_stale(sa);
-    if (r < 0)
-        return r;
-    if (unlink(sa->sun_path) < 0)
-        return -errno;
-    return bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
-}
-
-static int
-refused(int r, const struct plan_listen *plan)
+int
+door_refused(int r, const struct plan_listen *plan)
 {
     const char *what = strerror(-r);
 
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
-        if (refusals[i].err == -r)
+        if (refusals[i].err == -r && (refusals[i].with & (1u << plan->transport)) != 0)
             what = refusals[i].what;
     return broker_refuse(r, plan->file, plan->line, "listen %s: %s", plan->address, what);
 }
 
-static int
-unix_group(const struct plan_listen *plan)
-{
-    const struct group *g;
+/* --- opening -------------------------------------------------------------------- */
 
-    if (plan->group == NULL)
-        return chmod(plan->path, 0600) < 0 ? refused(-errno, plan) : 0;
-    g = getgrnam(plan->group);
-    if (g == NULL)
-        return broker_refuse(-ENOENT, plan->file, plan->line,
-                             "listen %s: there is no group \"%s\": create it or correct group =",
-                             plan->address, plan->group);
-    if (lchown(plan->path, (uid_t)-1, g->gr_gid) < 0)
-        return broker_refuse(-errno, plan->file, plan->line,
-                             "listen %s: the socket cannot be given to group \"%s\": an ordinary "
-                             "user has to be a member of it",
-                             plan->address, plan->group);
-    return chmod(plan->path, 0660) < 0 ? refused(-errno, plan) : 0;
+void
+door_init(struct door *d, struct tenant *t, const struct plan_listen *plan)
+{
+    *d = (struct door){.t = t, .plan = plan, .fd = -1, .hangup_fd = -1};
 }
 
-static int
-unix_made(struct door *d)
+static bool
+is_remote(const struct sockaddr_storage *ss)
 {
-    struct stat st;
+    const void *addr = ss->ss_family == AF_INET
+                           ? (const void *)&((const struct sockaddr_in *)ss)->sin_addr
+                           : (const void *)&((const struct sockaddr_in6 *)ss)->sin6_addr;
+    char host[INET6_ADDRSTRLEN];
 
-    if (lstat(d->plan->path, &st) < 0)
-        return -errno;
-    d->dev = st.st_dev;
-    d->ino = st.st_ino;
-    return 0;
+    if (ss->ss_family != AF_INET && ss->ss_family != AF_INET6)
+        return false;
+    return inet_ntop(ss->ss_family, addr, host, sizeof(host)) == NULL || !host_is_loopback(host);
 }
 
-static int
-open_unix(struct door *d)
+void
+door_warn_remote(const struct plan_listen *plan)
 {
-    const struct plan_listen *plan = d->plan;
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    int r;
-
-    if (strlen(plan->path) >= sizeof(sa.sun_path))
-        return refused(-ENAMETOOLONG, plan);
-    memcpy(sa.sun_path, plan->path, strlen(plan->path) + 1);
-    d->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    r = d->fd < 0 ? -errno : bind_unix(d->fd, &sa);
-    if (r == 0)
-        r = unix_made(d);
-    if (r < 0)
-        return refused(r, plan);
-    r = unix_group(plan);
-    if (r < 0)
-        return r;
-    return listen(d->fd, BACKLOG) < 0 ? refused(-errno, plan) : 0;
-}
-
-/* A numeric address; policy refused everything else. */
-static socklen_t
-tcp_address(const struct plan_listen *plan, struct sockaddr_storage *ss)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)ss;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
-
-    memset(ss, 0, sizeof(*ss));
-    if (inet_pton(AF_INET, plan->host, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(plan->port);
-        return sizeof(*v4);
-    }
-    if (inet_pton(AF_INET6, plan->host, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(plan->port);
-        return sizeof(*v6);
-    }
-    return 0;
-}
-
-static int
-tcp_port(struct door *d)
-{
-    struct sockaddr_storage ss;
-    socklen_t n = sizeof(ss);
-
-    if (getsockname(d->fd, (struct sockaddr *)&ss, &n) < 0)
-        return -errno;
-    d->port = ntohs(ss.ss_family == AF_INET ? ((const struct sockaddr_in *)&ss)->sin_port
-                                            : ((const struct sockaddr_in6 *)&ss)->sin6_port);
-    return 0;
-}
-
-static int
-open_tcp(struct door *d)
-{
-    struct sockaddr_storage ss;
-    socklen_t n = tcp_address(d->plan, &ss);
-    int one = 1;
-
-    if (n == 0)
-        return refused(-EINVAL, d->plan);
-    d->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-    if (d->fd < 0)
-        return refused(-errno, d->plan);
-    /* accepted connections inherit TCP_NODELAY; the worker may not set it */
-    if (setsockopt(d->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-        setsockopt(d->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
-        bind(d->fd, (const struct sockaddr *)&ss, n) < 0 || listen(d->fd, BACKLOG) < 0)
-        return refused(-errno, d->plan);
-    return tcp_port(d);
+    log_warn("listen %s: other machines can reach it, and 9P is neither encrypted nor "
+             "authenticated: whoever connects is the tenant's guest",
+             plan->address);
 }
 
 int
-door_open(struct door *d, const struct plan_listen *plan)
+door_open(struct door *d)
 {
-    *d = (struct door){.plan = plan, .fd = -1};
-    return plan->transport == TRANSPORT_UNIX ? open_unix(d) : open_tcp(d);
+    socklen_t n = sizeof(d->at);
+    int r = opens[d->plan->transport](d);
+
+    if (r < 0)
+        return r;
+    memset(&d->at, 0, sizeof(d->at));
+    if (getsockname(d->fd, (struct sockaddr *)&d->at, &n) < 0)
+        return door_refused(-errno, d->plan);
+    if (!is_remote(&d->at))
+        return 0;
+    if (!d->plan->allow_remote)
+        return door_refused(-EPERM, d->plan);
+    door_warn_remote(d->plan);
+    return 0;
 }
 
-const char *
-door_address(const struct door *d)
-{
-    static char text[sizeof(struct sockaddr_un) + sizeof("unix:")];
+/* --- a connection's end ----------------------------------------------------------- */
 
-    if (d->plan->transport == TRANSPORT_UNIX) {
-        (void)snprintf(text, sizeof(text), "unix:%s", d->plan->path);
-        return text;
-    }
-    if (strchr(d->plan->host, ':') != NULL)
-        (void)snprintf(text, sizeof(text), "tcp:[%s]:%u", d->plan->host, d->port);
-    else
-        (void)snprintf(text, sizeof(text), "tcp:%s:%u", d->plan->host, d->port);
-    return text;
+bool
+door_is_open(const struct door *d)
+{
+    return d->fd >= 0;
+}
+
+static void
+on_hangup(evutil_socket_t fd, short what, void *ctx)
+{
+    struct door *d = ctx;
+
+    (void)fd;
+    (void)what;
+    log_info("tenant %s: %s: the guest hung up", d->t->plan->name, d->plan->address);
+    door_done(d);
+    tenant_door_closed(d->t);
 }
 
 /*
- * sandbox_broker() has taken from root what lets it write into another user's
- * directory, but not the right to be that user: the directory's owner may
- * remove the name. setfsuid(2) touches nothing but such checks.
+ * The socket stays open here too: only so does the guest's end come to notice
+ * however quick the worker is to close its own. An epoll set of its own wakes
+ * us for that alone, and not for each request, as a loop does that waits for
+ * reading.
  */
 static int
-unlink_as_owner(const char *path)
+wait_for_end(struct door *d)
 {
-    char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-    struct stat st;
-    int r;
+    struct epoll_event ev = {.events = EPOLLRDHUP};
 
-    (void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path + 1), path);
-    if (stat(dir, &st) < 0)
+    d->hangup_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (d->hangup_fd < 0 || epoll_ctl(d->hangup_fd, EPOLL_CTL_ADD, d->fd, &ev) < 0)
         return -errno;
-    (void)setfsuid(st.st_uid);
-    r = unlink(path) < 0 ? -errno : 0;
-    (void)setfsuid(geteuid());
-    return r;
+    d->hangup = event_new(d->t->b->base, d->hangup_fd, EV_READ, on_hangup, d);
+    return d->hangup == NULL || event_add(d->hangup, NULL) < 0 ? -ENOMEM : 0;
+}
+
+int
+door_handed_over(struct door *d)
+{
+    return d->connected && d->fd >= 0 ? wait_for_end(d) : 0;
+}
+
+void
+door_worker_ended(struct door *d)
+{
+    /* in the middle of a conversation that no other worker can continue */
+    if (d->hangup_fd >= 0)
+        door_done(d);
 }
 
 void
 door_done(struct door *d)
 {
-    struct stat st;
-    int r = 0;
-
+    if (d->hangup != NULL)
+        event_free(d->hangup);
+    d->hangup = NULL;
+    clean_fd(&d->hangup_fd);
     clean_fd(&d->fd);
-    if (d->ino == 0 || lstat(d->plan->path, &st) < 0)
-        return;
-    if (st.st_dev == d->dev && st.st_ino == d->ino)
-        r = unlink_as_owner(d->plan->path);
-    if (r < 0)
-        (void)log_errno(r, "remove %s", d->plan->path);
-    d->ino = 0;
+    door_unix_done(d);
 }

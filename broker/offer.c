@@ -35,7 +35,8 @@ static const struct refusal {
     {EXDEV, false,
      "is one of the kernel's own file systems (proc, sysfs, ...): it cannot be shared"},
     {EBUSY, false,
-     "has other file systems mounted below it: share those by themselves, or unmount them"},
+     "has other file systems mounted below it: set submounts = cross or hide, share those by "
+     "themselves, or unmount them"},
     {EACCES, true, "may not be entered by this user: give permission, or run posternd as root"},
 };
 
@@ -79,7 +80,7 @@ offer_open(struct offer *o, const struct plan_share *plan)
 
     *o = (struct offer){
         .plan = plan, .root_fd = -1, .channel_fd = -1, .to_helper_fd = -1, .to_worker_fd = -1};
-    fd = share_root_open(plan->path, &o->st, &at);
+    fd = share_root_open(plan->path, plan->submounts, &o->st, &at);
     if (fd < 0)
         return refused(fd, plan, at);
     o->root_fd = fd;
@@ -166,6 +167,7 @@ offer_mount(const struct offer *o)
 {
     struct share_mount m = {.read_only = o->plan->access == ACCESS_READ_ONLY,
                             .idmap = o->idmap,
+                            .idmap_top = o->plan->submounts != SUBMOUNTS_CROSS,
                             .disk_uid = o->owner_uid,
                             .uid = o->uid,
                             .disk_gid = o->owner_gid,

@@ -67,7 +67,7 @@ all_dead(const struct tenant *t)
 static void
 tenant_rest(struct tenant *t)
 {
-    if (t->b->stopping) {
+    if (t->b->stopping || tenant_over(t)) {
         tenant_go(t, TENANT_DOWN);
         broker_look(t->b);
         return;
@@ -94,6 +94,8 @@ tenant_end(struct tenant *t)
     tenant_go(t, TENANT_ENDING);
     channels_close(t);
     child_kill(&t->worker);
+    for (size_t i = 0; i < t->plan->nlistens; i++)
+        door_worker_ended(&t->doors[i]);
     for (size_t i = 0; i < t->plan->nshares; i++)
         child_kill(&t->helpers[i]);
     if (all_dead(t))
@@ -233,9 +235,29 @@ tenant_child_ended(struct tenant *t, const struct child *c, int code)
     } else if (c->offer == NULL || code == EXIT_VIOLATION) {
         /* a helper that saw a violation says that the worker is broken */
         tenant_end(t);
+        if (tenant_over(t))
+            broker_tenant_over(t->b, code);
     } else {
         share_gone(t, c);
     }
+}
+
+bool
+tenant_over(const struct tenant *t)
+{
+    for (size_t i = 0; i < t->plan->nlistens; i++)
+        if (door_is_open(&t->doors[i]))
+            return false;
+    return true;
+}
+
+void
+tenant_door_closed(struct tenant *t)
+{
+    if (!tenant_over(t))
+        return;
+    tenant_end(t);
+    broker_tenant_over(t->b, 0);
 }
 
 /* --- loading -------------------------------------------------------------------- */
@@ -264,7 +286,7 @@ tenant_load(struct tenant *t, struct broker *b, const struct plan_tenant *plan, 
     if (t->offers == NULL || t->helpers == NULL || t->doors == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < plan->nlistens; i++)
-        t->doors[i].fd = -1;
+        door_init(&t->doors[i], t, &plan->listens[i]);
     for (size_t i = 0; i < plan->nshares; i++)
         child_init(&t->helpers[i], t, &t->offers[i], (*slot)++);
     t->timer = evtimer_new(b->base, on_timer, t);

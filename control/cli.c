@@ -25,7 +25,7 @@ static const struct verb verbs[] = {
     },
     {
         .name = "export",
-        .args = "DIR[:ro]... --listen unix:PATH|tcp:127.0.0.1:PORT",
+        .args = "DIR[:ro]... --listen unix:PATH|tcp:127.0.0.1:PORT|vsock:PORT|systemd:NAME|fd:N",
         .what = "serve directories without a policy file, until Ctrl-C",
         .example = "postern export /srv/tools:ro ~/work --listen unix:/tmp/postern.sock",
         .min_args = 1,
@@ -141,7 +141,7 @@ help(FILE *out)
           out);
     for (size_t i = 0; i < NVERBS; i++)
         fprintf(out, "  %-8s %s\n           %s\n", verbs[i].name, verbs[i].what, verbs[i].example);
-    fputs("\nADDRESS is unix:PATH or tcp:HOST:PORT; SHARE is the share's name.\n"
+    fputs("\nADDRESS is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT; SHARE is the share's name.\n"
           "Exit codes: 0 done, 1 failed, 2 wrong usage.\n",
           out);
 }

@@ -21,6 +21,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <linux/vm_sockets.h> /* wants sys/socket.h before it */
+
 #include "control/nine_wire.h"
 
 #define FIRST_MSIZE 8192u   /* replies are this small until Tversion is answered */
@@ -129,6 +131,58 @@ connect_host_port(const char *s)
     return connect_tcp(host, colon + 1);
 }
 
+/* n decimal digits. */
+static bool
+number(const char *s, size_t n, uint32_t *ret)
+{
+    uint64_t v = 0;
+
+    if (n == 0 || n > 10 || strspn(s, "0123456789") < n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        v = v * 10 + (uint64_t)(s[i] - '0');
+    *ret = (uint32_t)v;
+    return v < UINT32_MAX; /* which stands for "any" */
+}
+
+/* twin: policy/address.c; without "any", which is no place to go to */
+static bool
+vsock_cid(const char *s, size_t n, uint32_t *ret)
+{
+    static const struct {
+        const char *word;
+        uint32_t cid;
+    } cids[] = {{"local", VMADDR_CID_LOCAL}, {"host", VMADDR_CID_HOST}};
+
+    for (size_t i = 0; i < sizeof(cids) / sizeof(cids[0]); i++)
+        if (strlen(cids[i].word) == n && memcmp(cids[i].word, s, n) == 0) {
+            *ret = cids[i].cid;
+            return true;
+        }
+    return number(s, n, ret);
+}
+
+/* "CID:PORT" */
+static int
+connect_vsock(const char *s)
+{
+    struct sockaddr_vm sa = {.svm_family = AF_VSOCK};
+    size_t n = strcspn(s, ":");
+    int fd, r;
+
+    if (s[n] != ':' || !vsock_cid(s, n, &sa.svm_cid) ||
+        !number(s + n + 1, strlen(s + n + 1), &sa.svm_port))
+        return -EINVAL;
+    fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0)
+        return fd;
+    r = -errno;
+    close(fd);
+    return r;
+}
+
 int
 nc_open_fd(int fd, struct nc **ret)
 {
@@ -155,12 +209,18 @@ nc_open_fd(int fd, struct nc **ret)
 int
 nc_connect(const char *address, struct nc **ret)
 {
+    static const struct {
+        const char *prefix;
+        int (*connect)(const char *rest);
+    } kinds[] = {{"unix:", connect_unix}, {"tcp:", connect_host_port}, {"vsock:", connect_vsock}};
     int fd = -EINVAL, r;
 
-    if (strncmp(address, "unix:", 5) == 0)
-        fd = connect_unix(address + 5);
-    else if (strncmp(address, "tcp:", 4) == 0)
-        fd = connect_host_port(address + 4);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        size_t n = strlen(kinds[i].prefix);
+
+        if (strncmp(address, kinds[i].prefix, n) == 0)
+            fd = kinds[i].connect(address + n);
+    }
     if (fd < 0)
         return fd;
     r = nc_open_fd(fd, ret);

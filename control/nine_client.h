@@ -51,7 +51,8 @@ struct nc_statfs {
 
 struct nc; /* one connection */
 
-/* "unix:PATH" or "tcp:HOST:PORT". 0 and *ret, or -errno. nc_close() ends it. */
+/* "unix:PATH", "tcp:HOST:PORT" or "vsock:CID:PORT". 0 and *ret, or -errno; -EINVAL:
+ * none of these. nc_close() ends it. */
 int nc_connect(const char *address, struct nc **ret);
 /* The same over a connected stream socket, which becomes the connection's; on
  * failure (-ENOMEM) it stays the caller's. */

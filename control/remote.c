@@ -56,7 +56,8 @@ reach(struct remote *rm)
     if (r == 0)
         r = nc_version(rm->c, MSIZE_MAX, "9P2000.L");
     if (r == -EINVAL)
-        fprintf(stderr, "postern: %s: an address is unix:PATH or tcp:HOST:PORT\n", rm->address);
+        fprintf(stderr, "postern: %s: an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT\n",
+                rm->address);
     else if (r < 0)
         fprintf(stderr, "postern: %s: %s%s\n", rm->address, why(r),
                 r == -ECONNREFUSED || r == -ENOENT ? "; is the server running?" : "");

@@ -7,10 +7,14 @@
 
 #define NAME_LEN_MAX 255 /* NAME_MAX of Linux, bytes */
 #define NAME_BUF (NAME_LEN_MAX + 1)
-#define TARGET_LEN_MAX 4095 /* symlink target, PATH_MAX less its NUL */
-#define WALK_MAX 16         /* components, MAXWELEM of 9P */
+#define TARGET_LEN_MAX 4095  /* symlink target, PATH_MAX less its NUL */
+#define XATTR_KEY_MAX 255    /* name of an extended attribute, XATTR_NAME_MAX, bytes */
+#define XATTR_SIZE_MAX 65536 /* its value, and a list of names; as linux/limits.h says */
+#define WALK_MAX 16          /* components, MAXWELEM of 9P */
 
-#define SHARES_PER_TENANT_MAX 48 /* three fds each in one SCM_RIGHTS message */
+#define SUBMOUNTS_MAX 256          /* file systems mounted below one share's root */
+#define SUBMOUNT_NUMBER_MAX 0x7fff /* how they are numbered, from 1 */
+#define SHARES_PER_TENANT_MAX 48   /* three fds each in one SCM_RIGHTS message */
 #define LISTENERS_PER_TENANT_MAX 16
 #define CHILD_FDS_MAX 200  /* in one Boot; the kernel takes 253 */
 #define BOOT_MSG_MAX 65536 /* bytes of any message on fd 3 */

@@ -82,6 +82,12 @@ name_ok(const uint8_t *p, size_t n)
 }
 
 bool
+key_ok(const uint8_t *p, size_t n)
+{
+    return n > 0 && n <= XATTR_KEY_MAX && memchr(p, '\0', n) == NULL;
+}
+
+bool
 msg_field_is_name(const ProtobufCFieldDescriptor *f)
 {
     size_t n = strlen(f->name);
@@ -91,6 +97,12 @@ msg_field_is_name(const ProtobufCFieldDescriptor *f)
     if (strncmp(f->name, "name", 4) == 0 && strspn(f->name + 4, "0123456789") == n - 4)
         return true;
     return n > 5 && strcmp(f->name + n - 5, "_name") == 0;
+}
+
+bool
+msg_field_is_key(const ProtobufCFieldDescriptor *f)
+{
+    return f->type == PROTOBUF_C_TYPE_BYTES && strcmp(f->name, "key") == 0;
 }
 
 static bool
@@ -111,12 +123,13 @@ msg_check(const ProtobufCMessage *m)
 
     for (unsigned i = 0; i < d->n_fields; i++) {
         const ProtobufCFieldDescriptor *f = &d->fields[i];
-        ProtobufCBinaryData name;
+        bool name = msg_field_is_name(f);
+        ProtobufCBinaryData b;
 
-        if (!msg_field_is_name(f) || !field_present(m, f))
+        if ((!name && !msg_field_is_key(f)) || !field_present(m, f))
             continue;
-        memcpy(&name, (const uint8_t *)m + f->offset, sizeof(name));
-        if (!name_ok(name.data, name.len))
+        memcpy(&b, (const uint8_t *)m + f->offset, sizeof(b));
+        if (name ? !name_ok(b.data, b.len) : !key_ok(b.data, b.len))
             return -EINVAL;
     }
     return 0;

@@ -46,16 +46,23 @@ void *msg_new(struct arena *a, const ProtobufCMessageDescriptor *d);
  * neither "." nor "..". */
 bool name_ok(const uint8_t *p, size_t n);
 
+/* True when p[0..n) can be an extended attribute's name: 1 to 255 bytes, no
+ * NUL. */
+bool key_ok(const uint8_t *p, size_t n);
+
 /*
- * Check every bytes field that is a name (msg_field_is_name) with name_ok().
- * 0, or -EINVAL when one is not a component. An absent optional is fine.
+ * Check every bytes field that is a name (msg_field_is_name) with name_ok()
+ * and every one that is a key with key_ok(). 0, or -EINVAL when one is not
+ * what it should be. An absent optional is fine.
  */
 int msg_check(const ProtobufCMessage *m);
 
 /* True for a bytes field called "name", "name<digits>" or "..._name". */
 bool msg_field_is_name(const ProtobufCFieldDescriptor *f);
+/* True for a bytes field called "key". */
+bool msg_field_is_key(const ProtobufCFieldDescriptor *f);
 
-/* Copy a checked name (1..255 bytes) and end it with a NUL. */
+/* Copy a checked name or key (1..255 bytes) and end it with a NUL. */
 void name_copy(char dst[NAME_BUF], const ProtobufCBinaryData *name);
 
 /* The one place that casts away const for protobuf-c; nothing writes there. */

@@ -51,6 +51,17 @@ enum open_flag {
     ((unsigned)(OPEN_TRUNC | OPEN_APPEND | OPEN_READS | OPEN_SYNC | OPEN_DSYNC))
 #define CREATE_FLAGS (OPEN_WRITE_FLAGS | (unsigned)(OPEN_EXCL | OPEN_NOWRITE))
 
+/* flags of SETXATTR. */
+enum xattr_flag {
+    XATTR_FLAG_CREATE = 1 << 0,  /* EEXIST when there is one */
+    XATTR_FLAG_REPLACE = 1 << 1, /* ENODATA when there is none */
+};
+#define XATTR_FLAGS ((unsigned)(XATTR_FLAG_CREATE | XATTR_FLAG_REPLACE))
+
+/* type of LOCK and GETLOCK: never the host's F_ values. (The C library has a
+ * LOCK_READ of its own.) */
+enum lock_type { LOCK_FOR_READ = 0, LOCK_FOR_WRITE = 1, LOCK_UNLOCK = 2 };
+
 /* One component of a WalkRep, host byte order (both ends are this machine). */
 struct walk_step {
     uint64_t ino;

@@ -8,18 +8,36 @@
 #include "ipc/limits.h"
 #include "policy/parse.h"
 
+#define BIT(transport) (1u << TRANSPORT_##transport)
+
+/* Settings that mean something on some transports alone. */
+static const struct {
+    const char *name;
+    unsigned with;
+    const char *expected;
+} fits[] = {
+    {"group", BIT(UNIX), "unix"},
+    {"allow-remote", BIT(TCP) | BIT(SYSTEMD), "tcp or systemd"},
+};
+
 static void
 listen_check(struct errors *e, cfg_t *sec, const struct plan_listen *l)
 {
-    const struct setting *group = setting_get(sec, "group");
-    const struct setting *remote = setting_get(sec, "allow-remote");
     struct where at = {l->file, l->line};
 
-    if (l->transport == TRANSPORT_UNIX && remote != NULL)
-        errors_add(e, remote->at, "allow-remote on a unix socket, expected it with tcp alone");
-    if (l->transport == TRANSPORT_TCP && group != NULL)
-        errors_add(e, group->at, "group on a tcp address, expected it with unix alone");
-    if (l->transport == TRANSPORT_TCP && !l->allow_remote && !address_is_loopback(l))
+    for (size_t i = 0; i < sizeof(fits) / sizeof(fits[0]); i++) {
+        const struct setting *s = setting_get(sec, fits[i].name);
+
+        if (s != NULL && (fits[i].with & (1u << l->transport)) == 0)
+            errors_add(e, s->at, "%s on a %s address, expected it with %s alone", fits[i].name,
+                       transport_name(l->transport), fits[i].expected);
+    }
+    if (l->transport == TRANSPORT_FD)
+        errors_add(e, at,
+                   "%s is for the command line of postern export alone, expected a socket of "
+                   "systemd: systemd:NAME",
+                   Q(l->address));
+    if (address_is_remote(l) && !l->allow_remote)
         errors_add(e, at,
                    "%s can be reached from other machines, expected a loopback address or "
                    "allow-remote = yes",
@@ -50,6 +68,7 @@ share_build(struct errors *e, cfg_t *sec, struct plan_share *sh)
     sh->line = at.line;
     if (value_name(e, at, "share", name))
         sh->name = errors_strdup(e, name);
+    sh->xattrs = XATTR_USER;
     settings_apply(e, IN_SHARE, sec, sh);
     if (setting_get(sec, "path") == NULL)
         errors_add(e, at, "share %s has no path, expected path = \"/DIRECTORY\"", Q(name));

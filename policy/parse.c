@@ -57,6 +57,21 @@ setting_set(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     return 0;
 }
 
+/* One more value of a list. With the first of an assignment libconfuse has
+ * let go of all that were there before. */
+static int
+setting_add(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+    long given = opt->def.number;
+    int r;
+
+    if (opt->nvalues > 1)
+        opt->def.number = 0; /* not here again, but going on */
+    r = setting_set(cfg, opt, value, result);
+    opt->def.number |= given;
+    return r;
+}
+
 /* Each value of a list comes here; one word about it is enough. */
 static int
 setting_later(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
@@ -246,6 +261,8 @@ section_opts(cfg_opt_t opts[SECTION_OPTS_MAX], enum section section)
             continue;
         if (setting_rows[i].set == NULL) /* a list option takes a plain value too */
             opts[n++] = (cfg_opt_t)CFG_PTR_LIST_CB(name, NULL, CFGF_NODEFAULT, setting_later, free);
+        else if (setting_rows[i].offset == SETTING_LIST)
+            opts[n++] = (cfg_opt_t)CFG_PTR_LIST_CB(name, NULL, CFGF_NODEFAULT, setting_add, free);
         else
             opts[n++] = (cfg_opt_t)CFG_PTR_CB(name, NULL, CFGF_NODEFAULT, setting_set, free);
     }
@@ -306,6 +323,24 @@ const struct setting *
 setting_get(cfg_t *sec, const char *name)
 {
     return cfg_getptr(sec, name);
+}
+
+unsigned
+setting_count(cfg_t *sec, const char *name)
+{
+    return cfg_size(sec, name);
+}
+
+const struct setting *
+setting_get_nth(cfg_t *sec, const char *name, unsigned i)
+{
+    return cfg_getnptr(sec, name, i);
+}
+
+bool
+setting_is_empty_list(const struct setting *s)
+{
+    return strcmp(s->value, EMPTY_LIST) == 0;
 }
 
 bool

@@ -36,9 +36,11 @@ int source_read(struct errors *e, struct where at, const char *path, char **ret,
 /*
  * Check the text's tokens and write them anew without comments, line by
  * line: every section opens with SECTION_MARK = 0, which tells parse.c where
- * it is. false: mistake noted.
+ * it is, and a list that is empty gets the value EMPTY_LIST. false: mistake
+ * noted.
  */
 #define SECTION_MARK "@"
+#define EMPTY_LIST "\x01" /* the one value of a list without any; no string can be this */
 bool scan(struct errors *e, const char *file, const char *text, size_t n, char **ret,
           size_t *ret_n);
 
@@ -54,17 +56,24 @@ struct setting_row {
     enum section section;
     const char *name;
     /* Put the value into target, the plan's struct of that section; notes
-     * mistakes. NULL: part of the design, not in this version. */
+     * mistakes. Called for each value of a list. NULL: part of the design,
+     * not in this version. */
     void (*set)(struct errors *e, const struct setting_row *row, const struct setting *s,
                 void *target);
-    size_t offset; /* of a limit in struct plan_limits */
+    size_t offset; /* of a limit in struct plan_limits; SETTING_LIST */
     struct value_range range;
 };
+#define SETTING_LIST SIZE_MAX /* as offset: the value is a list */
 extern const struct setting_row setting_rows[];
 extern const size_t nsetting_rows;
 
 /* What the file says about name in this section, or NULL. */
 const struct setting *setting_get(cfg_t *sec, const char *name);
+/* How many values it has there, and each. An empty list has one, which says
+ * so. */
+unsigned setting_count(cfg_t *sec, const char *name);
+const struct setting *setting_get_nth(cfg_t *sec, const char *name, unsigned i);
+bool setting_is_empty_list(const struct setting *s);
 /* Where the section opens; false: it is not in the file. */
 bool section_where(cfg_t *sec, struct where *ret);
 /* Every setting of the section that the file has. */

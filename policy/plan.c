@@ -35,12 +35,8 @@ plan_default_limits(void)
 static void
 tenant_done(struct plan_tenant *t)
 {
-    for (size_t i = 0; i < t->nlistens; i++) {
-        free(t->listens[i].address);
-        free(t->listens[i].path);
-        free(t->listens[i].host);
-        free(t->listens[i].group);
-    }
+    for (size_t i = 0; i < t->nlistens; i++)
+        address_done(&t->listens[i]);
     for (size_t i = 0; i < t->nshares; i++) {
         free(t->shares[i].name);
         free(t->shares[i].path);
@@ -253,6 +249,7 @@ add_share(struct errors *e, struct plan_tenant *t, const char *dir_and_access)
         return -ENOMEM;
     sh->path = take_ptr(&path);
     sh->access = ro ? ACCESS_READ_ONLY : ACCESS_READ_WRITE;
+    sh->xattrs = XATTR_USER;
     t->nshares++;
     return 0;
 }
@@ -289,7 +286,7 @@ absolute_socket(struct errors *e, const char *address)
 static int
 listen_is_possible(struct errors *e, const struct plan_tenant *t, const struct plan_listen *l)
 {
-    if (l->transport == TRANSPORT_TCP && !address_is_loopback(l)) {
+    if (address_is_remote(l)) {
         errors_add(e, (struct where){0},
                    "%s can be reached from other machines, expected a loopback address, or a "
                    "policy file with allow-remote = yes",
@@ -329,9 +326,7 @@ add_listen(struct errors *e, struct plan_tenant *t, const char *given)
         return -EINVAL;
     r = listen_is_possible(e, t, l);
     if (r < 0) {
-        free(l->address);
-        free(l->path);
-        free(l->host);
+        address_done(l);
         return r;
     }
     t->nlistens++;

@@ -10,17 +10,28 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ipc/share.h"
+
 enum plan_access { ACCESS_READ_ONLY, ACCESS_READ_WRITE };
-enum plan_transport { TRANSPORT_UNIX, TRANSPORT_TCP };
+enum plan_transport {
+    TRANSPORT_UNIX,
+    TRANSPORT_TCP,
+    TRANSPORT_VSOCK,
+    TRANSPORT_SYSTEMD, /* a socket that systemd passes at start */
+    TRANSPORT_FD       /* a socket that the caller left open; `postern export` alone */
+};
 
 struct plan_listen {
-    char *address; /* as written: "unix:/run/x.9p", "tcp:127.0.0.1:5640" */
+    char *address; /* as written: "unix:/run/x.9p", "tcp:127.0.0.1:5640", "vsock:5640" */
     enum plan_transport transport;
     char *path;        /* unix: the socket's path; else NULL */
     char *host;        /* tcp: numeric address; else NULL */
-    uint16_t port;     /* tcp; 0: any */
+    char *name;        /* systemd: FileDescriptorName= of the socket; else NULL */
+    uint32_t cid;      /* vsock: of this machine; VMADDR_CID_ANY: whatever it has */
+    uint32_t port;     /* tcp, vsock; 0: any */
+    int fd;            /* fd: its number */
     char *group;       /* unix: group that may connect; NULL: nobody but the owner */
-    bool allow_remote; /* tcp: other than loopback was asked for */
+    bool allow_remote; /* tcp, systemd: other than loopback was asked for */
     const char *file;  /* where the policy says so; borrowed from plan.files, */
     unsigned line;     /* NULL and 0 when made by plan_add_* */
 };
@@ -36,7 +47,10 @@ struct plan_share {
     uid_t present_uid;
     gid_t present_gid;
     bool allow_set_id; /* set-id = allow */
-    const char *file;  /* as in plan_listen */
+    unsigned xattrs;   /* enum xattr_share bits */
+    bool has_xattrs;   /* xattrs = { ... } was set */
+    enum share_submounts submounts;
+    const char *file; /* as in plan_listen */
     unsigned line;
 };
 
@@ -84,5 +98,9 @@ void plan_free(struct plan *p);
 int plan_new(const char *tenant, struct plan **ret);
 int plan_add_share(struct plan *p, const char *dir_and_access, char **ret_error);
 int plan_add_listen(struct plan *p, const char *address, char **ret_error);
+
+/* A numeric address as inet_ntop(3) writes it: nobody but this machine can
+ * reach it. */
+bool host_is_loopback(const char *host);
 
 #endif

@@ -167,7 +167,7 @@ close_brace(struct scan *s)
     if (s->depth == 0)
         return WRONG(s, "\"}\" closes nothing, expected a \"{\" before it");
     if (s->list && s->prev == '{')
-        return WRONG(s, "list is empty, expected at least one value");
+        fputs("\"" EMPTY_LIST "\"", s->out);
     s->depth--;
     s->list = false; /* a list is in a section, never in a list */
     fputc('}', s->out);

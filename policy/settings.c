@@ -6,6 +6,7 @@
  * Owns: nothing.
  */
 #include "ipc/limits.h"
+#include "ipc/share.h"
 #include "policy/parse.h"
 
 #define CONNECTIONS_MAX 65536u
@@ -132,6 +133,40 @@ set_set_id(struct errors *e, const struct setting_row *row, const struct setting
         sh->allow_set_id = v != 0;
 }
 
+/* One value of the list. */
+static void
+set_xattrs(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
+{
+    static const struct choice choices[] = {
+        {"user", XATTR_USER}, {"acl", XATTR_ACL}, {"capability", XATTR_CAPABILITY}, {NULL, 0}};
+    struct plan_share *sh = target;
+    int v;
+
+    if (!sh->has_xattrs)
+        sh->xattrs = 0; /* instead of the default */
+    sh->has_xattrs = true;
+    if (setting_is_empty_list(s) || !choose(e, row, s, choices, "user, acl or capability", &v))
+        return;
+    if ((sh->xattrs & (unsigned)v) != 0)
+        errors_add(e, s->at, "%s has %s twice, expected it once", row->name, Q(s->value));
+    sh->xattrs |= (unsigned)v;
+}
+
+static void
+set_submounts(struct errors *e, const struct setting_row *row, const struct setting *s,
+              void *target)
+{
+    static const struct choice choices[] = {{"cross", SUBMOUNTS_CROSS},
+                                            {"hide", SUBMOUNTS_HIDE},
+                                            {"refuse", SUBMOUNTS_REFUSE},
+                                            {NULL, 0}};
+    struct plan_share *sh = target;
+    int v;
+
+    if (choose(e, row, s, choices, "cross, hide or refuse", &v))
+        sh->submounts = (enum share_submounts)v;
+}
+
 static void
 set_sandbox(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
 {
@@ -167,11 +202,12 @@ const struct setting_row setting_rows[] = {
     {IN_SHARE, "owner", set_owner, 0, {0}},
     {IN_SHARE, "present-as", set_present, 0, {0}},
     {IN_SHARE, "set-id", set_set_id, 0, {0}},
+    {IN_SHARE, "xattrs", set_xattrs, SETTING_LIST, {0}},
+    {IN_SHARE, "submounts", set_submounts, 0, {0}},
     {IN_SHARE, "ids", NULL, 0, {0}},
     {IN_SHARE, "protect", NULL, 0, {0}},
     {IN_SHARE, "hide", NULL, 0, {0}},
     {IN_SHARE, "only", NULL, 0, {0}},
-    {IN_SHARE, "submounts", NULL, 0, {0}},
 
     {IN_TENANT, "sandbox", set_sandbox, 0, {0}},
     {IN_TENANT, "workers", NULL, 0, {0}},
@@ -193,12 +229,10 @@ settings_apply(struct errors *e, enum section section, cfg_t *sec, void *target)
 {
     for (size_t i = 0; i < nsetting_rows; i++) {
         const struct setting_row *row = &setting_rows[i];
-        const struct setting *s;
 
         if (row->section != section || row->set == NULL)
             continue;
-        s = setting_get(sec, row->name);
-        if (s != NULL)
-            row->set(e, row, s, target);
+        for (unsigned k = 0; k < setting_count(sec, row->name); k++)
+            row->set(e, row, setting_get_nth(sec, row->name, k), target);
     }
 }

@@ -66,9 +66,14 @@ struct value_range {
 bool value_number(struct errors *e, struct where at, const char *what, const char *s,
                   const struct value_range *range, uint32_t *ret);
 
-/* Fills address, transport, path, host (as inet_ntop(3) writes it) and port. */
+/* Fills address, transport and what belongs to that transport; host as
+ * inet_ntop(3) writes it. */
 bool value_address(struct errors *e, struct where at, const char *s, struct plan_listen *ret);
-bool address_is_loopback(const struct plan_listen *l);
+/* Frees what value_address() made, and the group. */
+void address_done(struct plan_listen *l);
+const char *transport_name(enum plan_transport t);
+/* Other machines can reach it, as far as the text says. */
+bool address_is_remote(const struct plan_listen *l);
 /* Both would bind to the same thing. */
 bool address_same(const struct plan_listen *a, const struct plan_listen *b);
 

@@ -37,7 +37,7 @@ attr_new(struct share *sh, const struct statx *st)
 
     if (a == NULL)
         bug("no room in the arena for attributes");
-    a->ino = st->stx_ino;
+    a->ino = mounts_ino_of(&sh->mounts, st);
     a->mode = st->stx_mode;
     a->nlink = st->stx_nlink;
     a->uid = sh->present_uid;

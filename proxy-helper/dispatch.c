@@ -64,7 +64,7 @@ dispatch(struct share *sh, const struct frame *f, const uint8_t *body, size_t n,
     if (req == NULL)
         violation("worker sent a malformed %s", op->name);
     if (msg_check(req) < 0)
-        violation("worker sent %s with a bad name", op->name);
+        violation("worker sent %s with a bad name or key", op->name);
     rep = msg_new(&sh->arena, op->rep);
     if (rep == NULL)
         bug("no room in the arena for the reply of %s", op->name);

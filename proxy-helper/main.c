@@ -35,9 +35,9 @@ show_sandbox(void)
 {
     struct sandbox_profile p;
 
-    helper_profile(&p, true, false);
+    helper_profile(&p, true, MAY_XATTRS);
     sandbox_print(stdout, &p);
-    helper_profile(&p, false, false);
+    helper_profile(&p, false, MAY_XATTRS);
     sandbox_print(stdout, &p);
     return 0;
 }
@@ -105,6 +105,19 @@ must(int r, const char *what)
     die("%s", what);
 }
 
+static void
+take_mounts(const Postern__V1__HelperBoot *b)
+{
+    struct mounts *m = &share.mounts;
+
+    if (b->submounts > SUBMOUNTS_CROSS)
+        violation("the broker sent submounts %u", b->submounts);
+    m->mode = (enum share_submounts)b->submounts;
+    for (size_t i = 0; i < b->n_below; i++)
+        if (!mounts_add(m, b->below[i]->dev, b->below[i]->ino, b->below[i]->number))
+            violation("the broker sent submount %zu as number %u", i, b->below[i]->number);
+}
+
 /* Everything between the boot message, which is taken over, and the first
  * request. */
 static void
@@ -117,9 +130,14 @@ start(Postern__V1__Boot *b, int fds[NBOOT_FDS])
 
     share.read_only = b->helper->read_only != 0;
     share.allow_set_id = b->helper->allow_set_id != 0;
+    share.xattrs = b->helper->xattrs;
     share.present_uid = b->helper->present_uid;
     share.present_gid = b->helper->present_gid;
-    helper_profile(&p, share.read_only, share.allow_set_id);
+    helper_profile(&p, share.read_only,
+                   (share.allow_set_id ? (unsigned)MAY_SET_ID : 0) |
+                       (share.xattrs != 0 ? (unsigned)MAY_XATTRS : 0));
+    take_mounts(b->helper);
+    p.submounts = share.mounts.mode != SUBMOUNTS_REFUSE;
     p.event_fds = event_fds;
     p.nevent_fds = sizeof(event_fds) / sizeof(event_fds[0]);
     p.mount_fd = fds[FD_MOUNT];

@@ -33,6 +33,7 @@ static void
 fill(struct node *n, const struct statx *st)
 {
     n->ino = st->stx_ino;
+    n->mnt_id = st->stx_mnt_id;
     n->dev_major = st->stx_dev_major;
     n->dev_minor = st->stx_dev_minor;
     n->btime_sec = st->stx_btime.tv_sec;
@@ -190,7 +191,7 @@ adopt_fd(struct nodes *t, struct node *n, int *fd)
 bool
 node_is(const struct node *n, const struct statx *st)
 {
-    if (n->ino != st->stx_ino || n->dev_major != st->stx_dev_major ||
+    if (n->ino != st->stx_ino || n->mnt_id != st->stx_mnt_id || n->dev_major != st->stx_dev_major ||
         n->dev_minor != st->stx_dev_minor || n->type != (st->stx_mode & S_IFMT))
         return false;
     /* An fd keeps the inode number from being given to another file. */

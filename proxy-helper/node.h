@@ -22,6 +22,7 @@
 struct node {
     uint64_t refs; /* given to the worker; the root has one of its own */
     uint64_t ino;
+    uint64_t mnt_id; /* two mounts of one file system are two trees */
     int64_t btime_sec;
     uint32_t btime_nsec;
     uint32_t dev_major, dev_minor;

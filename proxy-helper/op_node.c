@@ -32,6 +32,27 @@ op_getattr(struct share *sh, const Postern__V1__GetattrReq *req, Postern__V1__Ge
     return r < 0 ? r : attr_of(sh, r, &rep->attr);
 }
 
+int
+op_stat(struct share *sh, const Postern__V1__StatReq *req, Postern__V1__StatRep *rep)
+{
+    char name[NAME_BUF];
+    struct node *dir;
+    struct statx st;
+    int r = node_use(&sh->nodes, req->dir, &dir);
+
+    if (r < 0)
+        return r;
+    name_copy(name, &req->name);
+    r = path_stat_name(r, name, &st);
+    if (r < 0)
+        return r;
+    r = mounts_enter(&sh->mounts, &st);
+    if (r < 0)
+        return r;
+    rep->attr = attr_new(sh, &st);
+    return 0;
+}
+
 /* The names of a walk, in order; a gap between them is a violation. */
 static size_t
 walk_names(const Postern__V1__WalkReq *req, const ProtobufCBinaryData *names[WALK_MAX])
@@ -78,10 +99,10 @@ walk_one(struct share *sh, struct node *dir, const ProtobufCBinaryData *componen
     if (fd < 0)
         return fd;
     r = path_stat(fd, st);
+    if (r == 0)
+        r = mounts_enter(&sh->mounts, st);
     if (r < 0)
         return r;
-    if (st->stx_mnt_id != sh->mnt_id)
-        return -EXDEV; /* something is mounted there: not ours to show */
     return node_add(&sh->nodes, dir, name, &fd, st, ret);
 }
 
@@ -105,8 +126,9 @@ op_walk(struct share *sh, const Postern__V1__WalkReq *req, Postern__V1__WalkRep 
         r = walk_one(sh, at, names[rep->done], &st, &next);
         if (r < 0)
             continue;
-        steps[rep->done] = (struct walk_step){
-            .ino = st.stx_ino, .mode = st.stx_mode, .version = attr_version(&st)};
+        steps[rep->done] = (struct walk_step){.ino = mounts_ino_of(&sh->mounts, &st),
+                                              .mode = st.stx_mode,
+                                              .version = attr_version(&st)};
         (void)node_unref(&sh->nodes, at, 1); /* its child keeps it from here on */
         at = next;
     }

@@ -143,8 +143,9 @@ create_old(struct share *sh, const Postern__V1__CreateReq *req, struct node *dir
     r = path_stat(fd, &st);
     if (r < 0)
         return r;
-    if (st.stx_mnt_id != sh->mnt_id)
-        return -EXDEV;
+    r = mounts_enter(&sh->mounts, &st);
+    if (r < 0)
+        return r == -ENOENT ? -EEXIST : r; /* hidden, but the name is taken */
     if (S_ISDIR(st.stx_mode))
         return -EISDIR;
     r = node_add(&sh->nodes, dir, name, &fd, &st, &n);

@@ -14,9 +14,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "ipc/log.h"
+#include "ipc/ops.h"
 #include "proxy-helper/path.h"
 
 static const char *
@@ -129,6 +131,46 @@ path_link(int fd, int dir, const char *name)
 
     must_be_fd(dir);
     return linkat(AT_FDCWD, fd_name(buf, fd), dir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+/* By name: the calls that take an fd want an open file, and most nodes have
+ * none. The kernel gives sizes of at most 64 KiB. */
+int
+path_getxattr(int fd, const char *key, void *value, size_t room)
+{
+    char buf[FD_NAME_BUF];
+    ssize_t n = getxattr(fd_name(buf, fd), key, value, room);
+
+    return n < 0 ? -errno : (int)n;
+}
+
+int
+path_listxattr(int fd, char *list, size_t room)
+{
+    char buf[FD_NAME_BUF];
+    ssize_t n = listxattr(fd_name(buf, fd), list, room);
+
+    return n < 0 ? -errno : (int)n;
+}
+
+/* twin: enum xattr_flag in ipc/ops.h */
+_Static_assert((int)XATTR_FLAG_CREATE == (int)XATTR_CREATE, "flags of setxattr(2)");
+_Static_assert((int)XATTR_FLAG_REPLACE == (int)XATTR_REPLACE, "flags of setxattr(2)");
+
+int
+path_setxattr(int fd, const char *key, const void *value, size_t n, unsigned flags)
+{
+    char buf[FD_NAME_BUF];
+
+    return setxattr(fd_name(buf, fd), key, value, n, (int)flags) < 0 ? -errno : 0;
+}
+
+int
+path_removexattr(int fd, const char *key)
+{
+    char buf[FD_NAME_BUF];
+
+    return removexattr(fd_name(buf, fd), key) < 0 ? -errno : 0;
 }
 
 int

@@ -6,6 +6,7 @@
 #define POSTERN_HELPER_PATH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -41,6 +42,12 @@ int path_stat_name(int dir, const char *name, struct statx *ret);
 int path_chmod(int fd, mode_t mode);
 int path_times(int fd, const struct timespec ts[2]);
 int path_link(int fd, int dir, const char *name);
+/* Extended attributes, as getxattr(2) and its sisters; the size where there
+ * is one. */
+int path_getxattr(int fd, const char *key, void *value, size_t room);
+int path_listxattr(int fd, char *list, size_t room);
+int path_setxattr(int fd, const char *key, const void *value, size_t n, unsigned flags);
+int path_removexattr(int fd, const char *key);
 int path_rename(int dir, const char *name, int new_dir, const char *new_name);
 
 /* True when both describe the same file, as far as the kernel lets one know

@@ -10,11 +10,13 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 /* Conditions of our own, beside those of enum rule_when. */
 enum {
     IF_SET_ID = 1u << 16,    /* set-id = allow */
     IF_NO_SET_ID = 1u << 17, /* the default */
+    IF_XATTRS = 1u << 18,    /* some are offered, as is the default */
 };
 
 #define OPEN_READING (O_PATH | O_NOFOLLOW | O_DIRECTORY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
@@ -63,6 +65,10 @@ static const struct rule rules[] = {
     {SCMP_SYS(getdents64), ALWAYS, "op_readdir", ANY_FD, 0, {}},
     {SCMP_SYS(preadv2), ALWAYS, "op_read: what is in the page cache", ANY_FD, 0, {}},
     {SCMP_SYS(pread64), ALWAYS, "op_read in the pool: what is not", ANY_FD, 0, {}},
+    {SCMP_SYS(getxattr), IF_XATTRS, "op_getxattr", ANY_FD, 0, {}},
+    {SCMP_SYS(listxattr), IF_XATTRS, "op_listxattr", ANY_FD, 0, {}},
+    {SCMP_SYS(fcntl), ALWAYS, "op_lock; never one that waits", ANY_FD, 1, {ARG_IS(1, F_OFD_SETLK)}},
+    {SCMP_SYS(fcntl), ALWAYS, "op_getlock", ANY_FD, 1, {ARG_IS(1, F_OFD_GETLK)}},
 
     /* writing */
     {SCMP_SYS(pwrite64), IF_WRITABLE, "op_write", ANY_FD, 0, {}},
@@ -82,6 +88,13 @@ static const struct rule rules[] = {
      ANY_FD,
      1,
      {ARG_ONLY(2, 07777)}},
+    {SCMP_SYS(setxattr),
+     IF_WRITABLE | IF_XATTRS,
+     "op_setxattr",
+     ANY_FD,
+     1,
+     {ARG_ONLY(4, XATTR_CREATE | XATTR_REPLACE)}},
+    {SCMP_SYS(removexattr), IF_WRITABLE | IF_XATTRS, "op_removexattr", ANY_FD, 0, {}},
 
     /* names */
     {SCMP_SYS(mkdirat), IF_WRITABLE, "op_mkdir", ANY_FD, 1, {ARG_ONLY(2, 01777)}},
@@ -115,14 +128,15 @@ static const struct rule rules[] = {
 };
 
 void
-helper_profile(struct sandbox_profile *p, bool read_only, bool allow_set_id)
+helper_profile(struct sandbox_profile *p, bool read_only, unsigned may)
 {
     *p = (struct sandbox_profile){
         .name = read_only ? "helper-ro" : "helper-rw",
         .rules = rules,
         .nrules = sizeof(rules) / sizeof(rules[0]),
         .when = IF_POOL | (read_only ? (unsigned)IF_READ_ONLY : (unsigned)IF_WRITABLE) |
-                (allow_set_id ? (unsigned)IF_SET_ID : (unsigned)IF_NO_SET_ID),
+                ((may & MAY_SET_ID) != 0 ? (unsigned)IF_SET_ID : (unsigned)IF_NO_SET_ID) |
+                ((may & MAY_XATTRS) != 0 ? (unsigned)IF_XATTRS : 0),
         .mount_fd = -1,
         .read_only = read_only,
         .file_size = read_only ? 0 : RLIM_INFINITY,

@@ -8,8 +8,14 @@
 
 #include "sandbox/sandbox.h"
 
+/* What policy adds to the plain profile. */
+enum helper_may {
+    MAY_SET_ID = 1 << 0, /* set-id = allow */
+    MAY_XATTRS = 1 << 1, /* any name space of extended attributes */
+};
+
 /* Rules, name and conditions of a helper's profile; the caller fills in the
- * ids, fds and limits. */
-void helper_profile(struct sandbox_profile *p, bool read_only, bool allow_set_id);
+ * ids, fds and limits. may: enum helper_may bits. */
+void helper_profile(struct sandbox_profile *p, bool read_only, unsigned may);
 
 #endif

@@ -22,7 +22,7 @@ share_open(struct share *sh, int *root_fd, const struct share_limits *limits)
         files_done(&sh->files);
         return r;
     }
-    sh->mnt_id = st.stx_mnt_id;
+    mounts_root(&sh->mounts, &st);
     arena_init(&sh->arena);
     return 0;
 }

@@ -9,7 +9,9 @@
 
 #include "ipc/channel.h"
 #include "ipc/msg.h"
+#include "ipc/share.h"
 #include "proxy-helper/file.h"
+#include "proxy-helper/mount.h"
 #include "proxy-helper/node.h"
 #include "proxy-helper/pool.h"
 
@@ -23,9 +25,10 @@ struct call {
 struct share {
     bool read_only;
     bool allow_set_id;
+    unsigned xattrs;      /* enum xattr_share bits: what the guest may use */
     uint32_t present_uid; /* the owner that every file shows */
     uint32_t present_gid;
-    uint64_t mnt_id; /* the root's; nothing else is served */
+    struct mounts mounts;
     struct nodes nodes;
     struct files files;
     struct pool *pool; /* owned; NULL: nothing is handed to threads */

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -132,21 +133,69 @@ step_pivot(struct confine *c)
     return 0;
 }
 
-/* How many mounts this process can reach now. */
-static int
-count_mounts(int self, size_t *ret)
+/* Whether the word is one of those in a comma-separated list. */
+static bool
+has_option(const char *options, const char *word)
 {
-    _clean(clean_fd) int fd = openat(self, "mountinfo", O_RDONLY | O_CLOEXEC);
-    char text[4096];
-    ssize_t n;
+    size_t n = strlen(word);
 
-    if (fd < 0)
+    for (const char *p = options; p != NULL; p = strchr(p, ',')) {
+        p += *p == ',';
+        if (strncmp(p, word, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* A mount that this process can reach: our own, or of the share and as tight
+ * as the share has to be. */
+static bool
+mount_is_right(const struct confine *c, const char *point, const char *options)
+{
+    static const char *const wanted[] = {"nosuid", "nodev", "noexec", "nosymfollow"};
+
+    if (strcmp(point, "/") == 0)
+        return true;
+    if (c->p->mount_fd < 0)
+        return false;
+    if (strcmp(point, "/fd") == 0)
+        return true;
+    if (strcmp(point, "/s") != 0 && (!c->p->submounts || strncmp(point, "/s/", 3) != 0))
+        return false;
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+        if (!has_option(options, wanted[i]))
+            return false;
+    return !c->p->read_only || has_option(options, "ro") || SKIPPED(LAYER_SHARE_READ_ONLY);
+}
+
+/* Every mount that this process can reach now. */
+static int
+mounts_are_right(struct confine *c)
+{
+    _clean(clean_fd) int fd = openat(c->self, "mountinfo", O_RDONLY | O_CLOEXEC);
+    _clean(clean_free) char *line = NULL;
+    size_t room = 0;
+    int r = 0;
+    FILE *f;
+
+    f = fd < 0 ? NULL : fdopen(fd, "r");
+    if (f == NULL)
         return -errno;
-    *ret = 0;
-    while ((n = read(fd, text, sizeof(text))) > 0)
-        for (ssize_t i = 0; i < n; i++)
-            *ret += text[i] == '\n';
-    return n < 0 ? -errno : 0;
+    (void)take_fd(&fd);
+    while (r == 0 && getline(&line, &room, f) > 0) {
+        char *point = NULL, *options = NULL;
+
+        if (sscanf(line, "%*s %*s %*s %*s %ms %ms", &point, &options) != 2)
+            r = -EIO;
+        else if (!mount_is_right(c, point, options))
+            r = -EPERM;
+        free(point);
+        free(options);
+    }
+    if (ferror(f) != 0)
+        r = -EIO;
+    (void)fclose(f);
+    return r;
 }
 
 static int
@@ -173,13 +222,9 @@ share_root(struct confine *c)
 int
 step_check_mounts(struct confine *c)
 {
-    size_t n;
-    int r;
+    int r = mounts_are_right(c);
 
-    r = count_mounts(c->self, &n);
     if (r < 0)
         return r;
-    if (n != (c->p->mount_fd < 0 ? 1 : 3))
-        return -EPERM;
     return c->p->mount_fd < 0 ? 0 : share_root(c);
 }

@@ -85,6 +85,7 @@ struct sandbox_profile {
     const int *event_fds; /* borrowed; for EVENT_FDS rules */
     size_t nevent_fds;
     int mount_fd;   /* borrowed: the share as a detached mount, or -1: no files at all */
+    bool submounts; /* other mounts may be there below the share */
     bool read_only; /* the share's access */
     uid_t uid;      /* become this (root mode) */
     gid_t gid;

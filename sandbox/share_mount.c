@@ -10,15 +10,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "ipc/fd.h"
 #include "sandbox/idmap.h"
+
+#define POINTS_MAX 4096u /* mounts below one share that are looked at */
 
 /* File systems that are the kernel's own face, not somebody's files. */
 static const unsigned long kernel_fs[] = {
@@ -40,6 +44,7 @@ static const unsigned long kernel_fs[] = {
     0x19800202, /* mqueue */
     0x6e736673, /* nsfs */
     0x65735543, /* fusectl */
+    0x0187,     /* autofs */
     0x67596969, /* rpc_pipefs */
 };
 
@@ -168,6 +173,76 @@ squeeze(char *dst, const char *path)
     *dst = '\0';
 }
 
+/* Paths of mounts relative to a share's root, from mountinfo. */
+struct points {
+    char **at; /* owned, each too */
+    size_t n;
+};
+
+static void
+points_done(struct points *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free(p->at[i]);
+    free(p->at);
+}
+
+static int
+points_add(struct points *p, const char *relative)
+{
+    char **at;
+
+    if (p->n == POINTS_MAX)
+        return -E2BIG;
+    at = reallocarray(p->at, p->n + 1, sizeof(*at));
+    if (at == NULL)
+        return -ENOMEM;
+    p->at = at;
+    at[p->n] = strdup(relative);
+    return at[p->n] == NULL ? -ENOMEM : (p->n++, 0);
+}
+
+static int
+points_read(FILE *f, const char *root, struct points *ret)
+{
+    _clean(clean_free) char *line = NULL;
+    size_t len = strlen(root), room = 0;
+    int r = 0;
+
+    while (r == 0 && getline(&line, &room, f) > 0) {
+        char *point = NULL;
+
+        if (sscanf(line, "%*s %*s %*s %*s %ms", &point) != 1) {
+            r = -EIO;
+        } else {
+            unescape(point);
+            if (strncmp(point, root, len) == 0 && point[len] == '/' && point[len + 1] != '\0')
+                r = points_add(ret, point + len + 1);
+        }
+        free(point);
+    }
+    return ferror(f) != 0 ? -EIO : r;
+}
+
+/* All mounts below a path. The caller ends *ret, also on failure. */
+static int
+points_below(const char *path, struct points *ret)
+{
+    _clean(clean_free) char *root = malloc(strlen(path) + 1);
+    FILE *f;
+    int r;
+
+    if (root == NULL)
+        return -ENOMEM;
+    squeeze(root, path);
+    f = fopen("/proc/self/mountinfo", "re");
+    if (f == NULL)
+        return -errno;
+    r = points_read(f, root, ret);
+    (void)fclose(f);
+    return r;
+}
+
 /*
  * A mount below would come along in the clone, and without it what it covers
  * would show: neither is what the policy says.
@@ -175,37 +250,16 @@ squeeze(char *dst, const char *path)
 static int
 check_below(const char *path)
 {
-    _clean(clean_free) char *root = malloc(strlen(path) + 1);
-    _clean(clean_free) char *line = NULL;
-    size_t len, room = 0;
-    int r = 0;
-    FILE *f;
+    _clean(points_done) struct points p = {0};
+    int r = points_below(path, &p);
 
-    if (root == NULL)
-        return -ENOMEM;
-    squeeze(root, path);
-    len = strlen(root);
-    f = fopen("/proc/self/mountinfo", "re");
-    if (f == NULL)
-        return -errno;
-    while (r == 0 && getline(&line, &room, f) > 0) {
-        char *point = NULL;
-
-        if (sscanf(line, "%*s %*s %*s %*s %ms", &point) != 1)
-            r = -EIO;
-        else {
-            unescape(point);
-            if (strncmp(point, root, len) == 0 && point[len] == '/' && point[len + 1] != '\0')
-                r = -EBUSY;
-        }
-        free(point);
-    }
-    (void)fclose(f);
+    if (r == 0 && p.n > 0)
+        return -EBUSY;
     return r;
 }
 
 int
-share_root_open(const char *path, struct stat *ret_st, size_t *ret_at)
+share_root_open(const char *path, enum share_submounts below, struct stat *ret_st, size_t *ret_at)
 {
     _clean(clean_fd) int fd = -1;
     struct stat st;
@@ -218,13 +272,75 @@ share_root_open(const char *path, struct stat *ret_st, size_t *ret_at)
     if (fd < 0)
         return take_fd(&fd);
     r = check_fs(fd);
-    if (r < 0)
-        return r;
-    r = check_below(path);
+    if (r == 0 && below == SUBMOUNTS_REFUSE)
+        r = check_below(path);
     if (r < 0)
         return r;
     *ret_st = st;
     return take_fd(&fd);
+}
+
+static int
+by_path(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A number that is free, from the path alone if it can be. */
+static uint32_t
+number_of(const char *path, uint8_t taken[SUBMOUNT_NUMBER_MAX + 1])
+{
+    uint32_t h = 2166136261u, v;
+
+    for (const char *c = path; *c != '\0'; c++)
+        h = (h ^ (unsigned char)*c) * 16777619u;
+    v = (h ^ h >> 15) % SUBMOUNT_NUMBER_MAX + 1;
+    while (taken[v] != 0)
+        v = v % SUBMOUNT_NUMBER_MAX + 1;
+    taken[v] = 1;
+    return v;
+}
+
+/* The root of what is mounted there, seen as a guest would come to it. */
+static bool
+submount_look(int root_fd, const char *path, struct submount *ret)
+{
+    struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+    _clean(clean_fd) int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || check_fs(fd) < 0)
+        return false;
+    ret->dev = st.st_dev;
+    ret->ino = st.st_ino;
+    return true;
+}
+
+int
+share_submounts(const char *path, int root_fd, struct submounts *ret)
+{
+    _clean(points_done) struct points p = {0};
+    uint8_t taken[SUBMOUNT_NUMBER_MAX + 1] = {0};
+    int r = points_below(path, &p);
+
+    *ret = (struct submounts){.any = p.n > 0};
+    if (r < 0 || p.n == 0)
+        return r;
+    qsort(p.at, p.n, sizeof(*p.at), by_path);
+    for (size_t i = 0; i < p.n; i++) {
+        struct submount m;
+
+        if (i > 0 && strcmp(p.at[i], p.at[i - 1]) == 0)
+            continue; /* one upon the other */
+        m.number = number_of(p.at[i], taken);
+        if (!submount_look(root_fd, p.at[i], &m))
+            continue;
+        if (ret->n == SUBMOUNTS_MAX)
+            return -E2BIG;
+        ret->at[ret->n++] = m;
+    }
+    return 0;
 }
 
 static int
@@ -236,7 +352,8 @@ set_idmap(int mnt, const struct share_mount *m)
     if (ns < 0)
         return ns;
     attr.userns_fd = (unsigned)ns;
-    if (mount_setattr(mnt, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) == 0)
+    if (mount_setattr(mnt, "", AT_EMPTY_PATH | (m->idmap_top ? 0u : AT_RECURSIVE), &attr,
+                      sizeof(attr)) == 0)
         return 0;
     /* what the kernel calls invalid here is the kind of file system */
     return errno == EINVAL ? -EOPNOTSUPP : -errno;

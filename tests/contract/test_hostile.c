@@ -39,9 +39,13 @@ set_bytes(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, ProtobufCBinar
     memcpy(base + f->offset, &v, sizeof(v));
 }
 
-/* A request of that operation in which every name is fine but number bad. */
+typedef bool is_kind(const ProtobufCFieldDescriptor *f);
+
+/* A request of that operation in which every name and key is fine but number
+ * bad of that kind. */
 static ProtobufCMessage *
-request_with_names(struct arena *a, const struct op_info *op, unsigned bad, ProtobufCBinaryData v)
+request_with(struct arena *a, const struct op_info *op, is_kind *kind, unsigned bad,
+             ProtobufCBinaryData v)
 {
     ProtobufCMessage *m = msg_new(a, op->req);
     unsigned n = 0;
@@ -50,20 +54,53 @@ request_with_names(struct arena *a, const struct op_info *op, unsigned bad, Prot
     for (unsigned i = 0; i < op->req->n_fields; i++) {
         const ProtobufCFieldDescriptor *f = &op->req->fields[i];
 
-        if (msg_field_is_name(f))
-            set_bytes(m, f, n++ == bad ? v : msg_bytes("fine", 4));
+        if (kind(f) && n++ == bad)
+            set_bytes(m, f, v);
+        else if (msg_field_is_name(f))
+            set_bytes(m, f, msg_bytes("fine", 4));
+        else if (msg_field_is_key(f))
+            set_bytes(m, f, msg_bytes("user.fine", 9));
     }
     return m;
 }
 
 static unsigned
-names_in(const struct op_info *op)
+count_of(const struct op_info *op, is_kind *kind)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; i < op->req->n_fields; i++)
-        n += msg_field_is_name(&op->req->fields[i]);
+        n += kind(&op->req->fields[i]);
     return n;
+}
+
+/* Each bad value in each field of that kind, of every operation. */
+static void
+expect_violations(is_kind *kind, const ProtobufCBinaryData *bad, unsigned nbad)
+{
+    struct arena arena;
+    unsigned tried = 0;
+
+    arena_init(&arena);
+    for (unsigned id = 1; id < OP_END; id++) {
+        const struct op_info *op = op_info(id);
+        unsigned fields = count_of(op, kind);
+
+        for (unsigned k = 0; k < fields * nbad; k++) {
+            unsigned field = k / nbad;
+            struct contract *c;
+
+            if (field > 1 && field < fields - 1)
+                continue; /* of a walk's sixteen: the first two and the last */
+            c = victim();
+            arena_reset(&arena);
+            (void)ipc_client_send(&c->client, id,
+                                  request_with(&arena, op, kind, field, bad[k % nbad]), 0, 0);
+            expect_violation(c, op->name);
+            tried++;
+        }
+    }
+    assert_true(tried >= nbad);
 }
 
 static void
@@ -75,27 +112,22 @@ a_name_that_is_no_component_is_a_violation_in_every_operation(void **state)
         msg_bytes("/", 1),    msg_bytes("a/b", 3), msg_bytes("../x", 4),
         msg_bytes("a\0b", 3), msg_bytes("\0", 1),  msg_bytes(long_name, sizeof(long_name)),
     };
-    struct arena arena;
 
     (void)state;
     memset(long_name, 'n', sizeof(long_name));
-    arena_init(&arena);
-    for (unsigned id = 1; id < OP_END; id++) {
-        const struct op_info *op = op_info(id);
+    expect_violations(msg_field_is_name, bad, COUNT(bad));
+}
 
-        for (unsigned k = 0; k < names_in(op) * COUNT(bad); k++) {
-            unsigned field = k / COUNT(bad);
-            struct contract *c;
+static void
+a_key_that_can_be_none_is_a_violation_in_every_operation(void **state)
+{
+    static char long_key[XATTR_KEY_MAX + 1];
+    const ProtobufCBinaryData bad[] = {msg_bytes("", 0), msg_bytes("user.\0x", 7),
+                                       msg_bytes(long_key, sizeof(long_key))};
 
-            if (field > 1 && field < names_in(op) - 1)
-                continue; /* of a walk's sixteen: the first two and the last */
-            c = victim();
-            arena_reset(&arena);
-            (void)ipc_client_send(&c->client, id,
-                                  request_with_names(&arena, op, field, bad[k % COUNT(bad)]), 0, 0);
-            expect_violation(c, op->name);
-        }
-    }
+    (void)state;
+    memset(long_key, 'k', sizeof(long_key));
+    expect_violations(msg_field_is_key, bad, COUNT(bad));
 }
 
 static void
@@ -187,7 +219,7 @@ a_stale_id_is_an_errno_in_every_operation(void **state)
             ProtobufCMessage *m;
 
             arena_reset(&arena);
-            m = request_with_names(&arena, op, UINT32_MAX, msg_bytes("", 0));
+            m = request_with(&arena, op, msg_field_is_name, UINT32_MAX, msg_bytes("", 0));
             set_ids(m, ids[i], ids[i]);
             r = ipc_client_ask(&c->client, id, m, 0, op->payload == PAY_NONE ? 0 : 4096, NULL);
             if (r != -ESTALE && r != -EBADF)
@@ -267,6 +299,39 @@ open_flags_nobody_knows_are_violations(void **state)
 }
 
 static void
+set_count(ProtobufCMessage *m, uint32_t count)
+{
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field_by_name(m->descriptor, "count");
+
+    if (f != NULL)
+        memcpy((uint8_t *)m + f->offset, &count, sizeof(count));
+}
+
+static void
+flags_and_types_nobody_knows_are_violations(void **state)
+{
+    Postern__V1__SetxattrReq set = POSTERN__V1__SETXATTR_REQ__INIT;
+    Postern__V1__LockReq lock = POSTERN__V1__LOCK_REQ__INIT;
+    Postern__V1__GetlockReq getlock = POSTERN__V1__GETLOCK_REQ__INIT;
+    struct contract *c = victim();
+
+    (void)state;
+    set.node = NODE_ROOT;
+    set.key = msg_bytes("user.x", 6);
+    set.flags = 4;
+    (void)ipc_client_send(&c->client, OP_SETXATTR, &set.base, 0, 0);
+    expect_violation(c, "setxattr");
+    lock.type = getlock.type = LOCK_UNLOCK + 1;
+    c = victim();
+    (void)ipc_client_send(&c->client, OP_LOCK, &lock.base, 0, 0);
+    expect_violation(c, "lock");
+    c = victim();
+    (void)ipc_client_send(&c->client, OP_GETLOCK, &getlock.base, 0, 0);
+    expect_violation(c, "getlock");
+}
+
+static void
 a_payload_outside_of_the_slab_is_a_violation(void **state)
 {
     static const struct {
@@ -282,6 +347,11 @@ a_payload_outside_of_the_slab_is_a_violation(void **state)
         {"none", OP_WRITE, 0, 0, 1},
         {"less than asked", OP_READDIR, 0, 4096, 4097},
         {"where none belongs", OP_FSYNC, 0, 4096, 0},
+        {"none", OP_GETXATTR, 0, 0, 1},
+        {"less than asked", OP_LISTXATTR, 0, 4096, 4097},
+        {"less than said", OP_SETXATTR, 0, 100, 101},
+        {"where none belongs", OP_REMOVEXATTR, 0, 4096, 0},
+        {"where none belongs", OP_LOCK, 0, 4096, 0},
     };
     struct arena arena;
 
@@ -289,17 +359,10 @@ a_payload_outside_of_the_slab_is_a_violation(void **state)
     arena_init(&arena);
     for (unsigned i = 0; i < COUNT(cases); i++) {
         struct contract *c = victim();
-        ProtobufCMessage *m = msg_new(&arena, op_info(cases[i].op)->req);
-        Postern__V1__ReadReq read = POSTERN__V1__READ_REQ__INIT;
+        ProtobufCMessage *m = request_with(&arena, op_info(cases[i].op), msg_field_is_name,
+                                           UINT32_MAX, msg_bytes("", 0));
 
-        if (cases[i].op == OP_READ) {
-            read.count = cases[i].count;
-            m = &read.base;
-        } else if (cases[i].op == OP_WRITE) {
-            ((Postern__V1__WriteReq *)(void *)m)->count = cases[i].count;
-        } else if (cases[i].op == OP_READDIR) {
-            ((Postern__V1__ReaddirReq *)(void *)m)->count = cases[i].count;
-        }
+        set_count(m, cases[i].count);
         (void)ipc_client_send(&c->client, cases[i].op, m, cases[i].off, cases[i].len);
         expect_violation(c, cases[i].what);
     }
@@ -356,11 +419,13 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_that_is_no_component_is_a_violation_in_every_operation),
+        cmocka_unit_test(a_key_that_can_be_none_is_a_violation_in_every_operation),
         cmocka_unit_test(a_message_that_does_not_parse_is_a_violation),
         cmocka_unit_test(ids_beyond_the_tables_are_violations),
         cmocka_unit_test(a_walk_with_a_gap_is_a_violation),
         cmocka_unit_test(giving_back_more_than_was_given_is_a_violation),
         cmocka_unit_test(open_flags_nobody_knows_are_violations),
+        cmocka_unit_test(flags_and_types_nobody_knows_are_violations),
         cmocka_unit_test(a_payload_outside_of_the_slab_is_a_violation),
         cmocka_unit_test(a_frame_that_is_no_request_is_a_violation),
         cmocka_unit_test(a_ring_that_cannot_be_is_a_violation),

@@ -399,6 +399,35 @@ a_full_node_table_is_enfile_and_recovers(void **state)
 }
 
 static void
+stat_looks_at_a_name_and_makes_no_node(void **state)
+{
+    struct contract *c = *state;
+    Postern__V1__StatReq req = POSTERN__V1__STAT_REQ__INIT;
+    const Postern__V1__StatRep *rep;
+    struct stat st;
+
+    host_write(c, "f", "hello");
+    assert_int_equal(symlinkat("f", c->root, "l"), 0);
+    assert_int_equal(fstatat(c->root, "f", &st, 0), 0);
+    req.dir = NODE_ROOT;
+    req.name = msg_bytes("f", 1);
+    assert_int_equal(ask_stat(&c->client, &req, &rep), 0);
+    assert_int_equal(rep->attr->ino, st.st_ino);
+    assert_int_equal(rep->attr->mode, st.st_mode);
+    assert_int_equal(rep->attr->size, 5);
+    assert_int_equal(rep->attr->uid, 1000); /* contract_setup() */
+    req.name = msg_bytes("l", 1);
+    assert_int_equal(ask_stat(&c->client, &req, &rep), 0);
+    assert_true(S_ISLNK(rep->attr->mode));
+    req.name = msg_bytes("none", 4);
+    assert_int_equal(ask_stat(&c->client, &req, NULL), -ENOENT);
+    req.dir = walk_to(c, NODE_ROOT, "f");
+    assert_int_equal(ask_stat(&c->client, &req, NULL), -ENOTDIR);
+    forget(c, req.dir, 1);
+    /* contract_teardown() finds a node too many if there is one */
+}
+
+static void
 statfs_says_what_the_host_says(void **state)
 {
     struct contract *c = *state;
@@ -453,6 +482,7 @@ main(void)
         CLAIM(attributes_show_the_one_owner_and_the_exact_times),
         CLAIM(a_name_may_be_any_bytes_up_to_255),
         CLAIM(a_chain_of_3000_directories_holds),
+        CLAIM(stat_looks_at_a_name_and_makes_no_node),
         CLAIM(statfs_says_what_the_host_says),
         CLAIM(readlink_gives_the_target_as_it_is),
         cmocka_unit_test(more_nodes_than_fds_work_and_find_their_files_again),

@@ -389,7 +389,7 @@ fixture_make(void)
     close(dir);
     if (!fx.rootless)
         give(fx.share);
-    fx.share_fd = share_root_open(fx.share, &st, &at);
+    fx.share_fd = share_root_open(fx.share, SUBMOUNTS_REFUSE, &st, &at);
     assert_true(fx.share_fd >= 0);
 }
 

@@ -14,7 +14,7 @@ profile_of(struct sandbox_profile *p, enum jail_kind kind, const int *events, si
     if (kind == JAIL_WORKER)
         worker_profile(p);
     else
-        helper_profile(p, kind == JAIL_RO, false);
+        helper_profile(p, kind == JAIL_RO, MAY_XATTRS);
     p->event_fds = events;
     p->nevent_fds = n;
     p->nofile = JAIL_NOFILE;

@@ -44,7 +44,7 @@ static int
 try_path(const char *path, size_t *at)
 {
     struct stat st;
-    int fd = share_root_open(path, &st, at);
+    int fd = share_root_open(path, SUBMOUNTS_REFUSE, &st, at);
 
     if (fd < 0)
         return fd;
@@ -238,7 +238,7 @@ an_idmapped_mount_swaps_owners_both_ways(void **state)
     assert_true(fd >= 0);
     close(fd);
     for (; o.row <= ROW_CREATE; o.row++) {
-        root = share_root_open(below("roots"), &st, &at);
+        root = share_root_open(below("roots"), SUBMOUNTS_REFUSE, &st, &at);
         fd = share_mount_clone(root, &m);
         assert_true(fd >= 0);
         jail_start(&j, &o, fd);
@@ -268,7 +268,7 @@ what_cannot_be_mapped_says_so(void **state)
     assert_int_equal(mkdir(below("fat"), 0755), 0);
     /* a file system of the kernel that has no ids to map */
     assert_int_equal(mount("ramfs", below("fat"), "ramfs", 0, NULL), 0);
-    root = share_root_open(below("fat"), &st, &at);
+    root = share_root_open(below("fat"), SUBMOUNTS_REFUSE, &st, &at);
     assert_true(root >= 0);
     fd = share_mount_clone(root, &m);
     close(root);

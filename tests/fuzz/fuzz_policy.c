@@ -32,7 +32,9 @@ tenant_holds(const struct plan_tenant *t)
         MUST((l->transport == TRANSPORT_UNIX) == (l->path != NULL));
         MUST((l->transport == TRANSPORT_TCP) == (l->host != NULL));
         MUST(l->path == NULL || (l->path[0] == '/' && strlen(l->path) <= 107));
-        MUST(l->host == NULL || l->allow_remote || address_is_loopback(l));
+        MUST(!address_is_remote(l) || l->allow_remote);
+        MUST((l->transport == TRANSPORT_SYSTEMD) == (l->name != NULL));
+        MUST(l->transport != TRANSPORT_FD);
     }
     for (size_t i = 0; i < t->nshares; i++) {
         const struct plan_share *sh = &t->shares[i];

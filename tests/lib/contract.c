@@ -11,6 +11,7 @@
 #include "tests/lib/contract.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -46,6 +47,7 @@ __tsan_default_options(void)
 
 struct contract_impl {
     struct contract_options o;
+    struct submounts below;
     struct share share;
     struct serve server;
     int memfd, to_helper, to_worker;
@@ -85,8 +87,13 @@ serve_start(struct contract_impl *on, const char *path)
     assert_true(root >= 0);
     on->share.read_only = on->o.read_only;
     on->share.allow_set_id = on->o.allow_set_id;
+    on->share.xattrs = on->o.no_xattrs ? 0 : or_else(on->o.xattrs, XATTR_USER);
     on->share.present_uid = on->o.present_uid;
     on->share.present_gid = on->o.present_gid;
+    on->share.mounts.mode = on->below.any ? on->o.submounts : SUBMOUNTS_REFUSE;
+    for (size_t i = 0; i < on->below.n; i++)
+        assert_true(mounts_add(&on->share.mounts, on->below.at[i].dev, on->below.at[i].ino,
+                               on->below.at[i].number));
     assert_int_equal(channel_open(&on->share.ch, CHANNEL_HELPER, on->memfd, on->to_worker), 0);
     assert_int_equal(share_open(&on->share, &root, &limits), 0);
     assert_int_equal(serve_init(&on->server, &on->share, on->to_helper, on->boot[1]), 0);
@@ -124,6 +131,7 @@ send_boot(const struct contract_impl *on, int mount_fd)
     Postern__V1__HelperBoot h = POSTERN__V1__HELPER_BOOT__INIT;
     Postern__V1__SandboxBoot s = POSTERN__V1__SANDBOX_BOOT__INIT;
     const int fds[] = {mount_fd, on->memfd, on->to_helper, on->to_worker};
+    Postern__V1__SubmountBoot below[SUBMOUNTS_MAX], *below_p[SUBMOUNTS_MAX];
     char tenant[] = "test", share[] = "contract";
 
     b.version = BOOT_VERSION;
@@ -136,8 +144,21 @@ send_boot(const struct contract_impl *on, int mount_fd)
     h.present_uid = on->o.present_uid;
     h.present_gid = on->o.present_gid;
     h.allow_set_id = on->o.allow_set_id;
+    h.has_xattrs = true;
+    h.xattrs = on->o.no_xattrs ? 0 : or_else(on->o.xattrs, XATTR_USER);
     h.nodes = or_else(on->o.nodes, NODES);
     h.open_files = or_else(on->o.files, FILES);
+    h.has_submounts = on->below.any;
+    h.submounts = on->o.submounts;
+    for (size_t i = 0; i < on->below.n; i++) {
+        postern__v1__submount_boot__init(&below[i]);
+        below[i].dev = on->below.at[i].dev;
+        below[i].ino = on->below.at[i].ino;
+        below[i].number = on->below.at[i].number;
+        below_p[i] = &below[i];
+    }
+    h.n_below = on->o.submounts == SUBMOUNTS_CROSS ? on->below.n : 0;
+    h.below = below_p;
     assert_int_equal(boot_send(on->boot[0], &b, fds, COUNT(fds)), 0);
 }
 
@@ -145,13 +166,20 @@ send_boot(const struct contract_impl *on, int mount_fd)
 static void
 serve_sandboxed(struct contract_impl *on, const char *path)
 {
-    const struct share_mount m = {
-        .read_only = on->o.read_only, .idmap = true, .uid = JAIL_ID, .gid = JAIL_ID};
+    struct share_mount m = {.read_only = on->o.read_only,
+                            .idmap = true,
+                            .idmap_top = on->o.submounts != SUBMOUNTS_CROSS,
+                            .uid = JAIL_ID,
+                            .gid = JAIL_ID};
     int exe = open(sandboxed_helper(), O_PATH | O_CLOEXEC);
     int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     struct spawn s = {.exe_fd = exe, .name = "postern-helper", .boot_fd = on->boot[1]};
     int mount_fd = share_mount_clone(root, &m);
 
+    if (mount_fd == -EOPNOTSUPP) { /* for what is below; the broker lives with it, too */
+        m.idmap = false;
+        mount_fd = share_mount_clone(root, &m);
+    }
     assert_true(exe >= 0 && root >= 0 && mount_fd >= 0);
     assert_int_equal(spawn_child(&s, &on->pid, &on->pidfd), 0);
     clean_fd(&on->boot[1]);
@@ -171,24 +199,21 @@ raise_fd_limit(void)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &rl), 0);
 }
 
-struct contract *
-contract_open(const struct contract_options *o)
+/* Somebody who serves c->path. */
+static void
+serve(struct contract *c, const struct contract_options *o)
 {
-    struct contract *c = calloc(1, sizeof(*c));
     struct contract_impl *on = calloc(1, sizeof(*on));
 
-    assert_non_null(c);
     assert_non_null(on);
-    raise_fd_limit();
-    (void)umask(0);
-    (void)snprintf(c->path, sizeof(c->path), "/tmp/postern-contract-XXXXXX");
-    assert_non_null(mkdtemp(c->path));
     assert_int_equal(chdir("/proc/self/fd"), 0); /* as sandbox_confine() leaves it */
     c->root = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(c->root >= 0);
     c->on = on;
     on->o = *o;
     on->pidfd = -1;
+    if (o->submounts != SUBMOUNTS_REFUSE)
+        assert_int_equal(share_submounts(c->path, c->root, &on->below), 0);
     on->memfd = channel_create();
     on->to_helper = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     on->to_worker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -211,6 +236,33 @@ contract_open(const struct contract_options *o)
         assert_int_equal(pthread_create(&on->thread, NULL, serve_thread, on), 0);
     }
     assert_int_equal(ipc_client_open(&c->client, on->memfd, on->to_helper, on->to_worker), 0);
+}
+
+struct contract *
+contract_open(const struct contract_options *o)
+{
+    struct contract *c = calloc(1, sizeof(*c));
+
+    assert_non_null(c);
+    raise_fd_limit();
+    (void)umask(0);
+    (void)snprintf(c->path, sizeof(c->path), "/tmp/postern-contract-XXXXXX");
+    assert_non_null(mkdtemp(c->path));
+    if (o->prepare != NULL)
+        o->prepare(c->path);
+    serve(c, o);
+    return c;
+}
+
+struct contract *
+contract_again(const struct contract *first)
+{
+    struct contract *c = calloc(1, sizeof(*c));
+
+    assert_non_null(c);
+    (void)memcpy(c->path, first->path, sizeof(c->path));
+    c->again = true;
+    serve(c, &first->on->o);
     return c;
 }
 
@@ -281,8 +333,11 @@ contract_close(struct contract *c)
     clean_fd(&on->memfd);
     clean_fd(&on->to_helper);
     clean_fd(&on->to_worker);
-    remove_below(take_fd(&c->root));
-    assert_int_equal(rmdir(c->path), 0);
+    if (!c->again) {
+        remove_below(take_fd(&c->root));
+        assert_int_equal(rmdir(c->path), 0);
+    }
+    clean_fd(&c->root);
     free(on);
     free(c);
     return left;

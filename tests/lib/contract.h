@@ -11,20 +11,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ipc/share.h"
 #include "tests/lib/ipc_client.h"
 
 struct contract_options {
     bool read_only;
     bool allow_set_id;
+    unsigned xattrs; /* enum xattr_share bits; 0: the default, user */
+    bool no_xattrs;
     bool forked; /* by a process of its own, whose end can be awaited */
     uint32_t present_uid, present_gid;
     uint32_t nodes, node_fds, files; /* 0: plenty */
+    enum share_submounts submounts;
+    void (*prepare)(const char *path); /* before anybody looks; may mount things below */
 };
 
 struct contract {
     struct ipc_client client;
     int root;                 /* the host's view: an fd of the share's root */
     char path[64];            /* the same as a path */
+    bool again;               /* made by contract_again(): the directory is another's */
     struct contract_impl *on; /* what serves it */
 };
 
@@ -41,6 +47,9 @@ struct contract_counts {
  * that takes root.
  */
 struct contract *contract_open(const struct contract_options *o);
+/* A second server of what c serves, with the same options, as after a restart.
+ * contract_close() of it leaves the directory to c. */
+struct contract *contract_again(const struct contract *c);
 /* True when node_fds of the options counts. */
 bool contract_limits_fds(void);
 /* Stop serving and return what the server still held, then remove the

@@ -30,6 +30,7 @@
 #define BREATH_MS 10u
 #define CHILDREN_MAX 16
 #define TEXT_ROOM 65536
+#define PASS_MAX 8
 
 static const char policy[] = "tenant \"t\" {\n"
                              "    listen \"unix:@/sock\" { protocol = 9p }\n"
@@ -219,6 +220,25 @@ output_to(const struct server *s, const char *name, int fd)
     close(file);
 }
 
+/* sd_listen_fds(3), the other side of it. */
+static void
+pass_sockets(const struct server *s)
+{
+    char text[16];
+    int high[PASS_MAX];
+
+    for (size_t i = 0; i < s->npass && i < PASS_MAX; i++)
+        high[i] = fcntl(s->pass_fds[i], F_DUPFD_CLOEXEC, 64);
+    for (size_t i = 0; i < s->npass && i < PASS_MAX; i++)
+        if (dup2(high[i], 3 + (int)i) < 0)
+            _exit(126);
+    (void)snprintf(text, sizeof(text), "%zu", s->npass);
+    (void)setenv("LISTEN_FDS", text, 1);
+    (void)snprintf(text, sizeof(text), "%d", s->pass_to_another ? 1 : getpid());
+    (void)setenv("LISTEN_PID", text, 1);
+    (void)setenv("LISTEN_FDNAMES", s->pass_names, 1);
+}
+
 __attribute__((noreturn)) static void
 child_main(const struct server *s, const char *program, const char *const *args)
 {
@@ -236,6 +256,8 @@ child_main(const struct server *s, const char *program, const char *const *args)
     output_to(s, "err", STDERR_FILENO);
     if (s->inherit_fd >= 0 && fcntl(s->inherit_fd, F_SETFD, 0) < 0)
         _exit(126);
+    if (s->pass_names != NULL)
+        pass_sockets(s);
     if (s->as_user)
         become_user();
     execv(path, (char *const *)(uintptr_t)argv);

@@ -25,7 +25,13 @@ struct server {
     char address[128]; /* "unix:DIR/sock" */
     bool as_user;
     int inherit_fd; /* an fd that posternd is started with; -1: none */
-    pid_t pid;      /* -1: none */
+    /* As systemd passes sockets: these become fd 3 and on. names: LISTEN_FDNAMES;
+     * NULL: none is passed. */
+    const int *pass_fds;
+    size_t npass;
+    const char *pass_names;
+    bool pass_to_another; /* LISTEN_PID is not posternd's */
+    pid_t pid;            /* -1: none */
 };
 
 struct server_child {

@@ -737,6 +737,52 @@ HANDLER(fsync, Fsync)
     return 0;
 }
 
+HANDLER(stat, Stat)
+{
+    struct inode *dir = inode_of(s, q->dir);
+    struct entry *e;
+
+    (void)call;
+    if (!S_ISDIR(dir->mode))
+        return -ENOTDIR;
+    e = find(dir, q->name.data, q->name.len);
+    if (e == NULL)
+        return -ENOENT;
+    rep->attr = attr_of(s, &s->inode[e->inode]);
+    return 0;
+}
+
+/* This file system has neither extended attributes nor anybody to lock out. */
+#define HAS_NONE(lower, camel)                                                                     \
+    HANDLER(lower, camel)                                                                          \
+    {                                                                                              \
+        (void)call;                                                                                \
+        (void)rep;                                                                                 \
+        (void)inode_of(s, q->node);                                                                \
+        return -EOPNOTSUPP;                                                                        \
+    }
+HAS_NONE(getxattr, Getxattr)
+HAS_NONE(listxattr, Listxattr)
+HAS_NONE(setxattr, Setxattr)
+HAS_NONE(removexattr, Removexattr)
+#undef HAS_NONE
+
+HANDLER(lock, Lock)
+{
+    (void)call;
+    (void)rep;
+    (void)file_of(s, q->file);
+    return 0;
+}
+
+HANDLER(getlock, Getlock)
+{
+    (void)call;
+    (void)file_of(s, q->file);
+    rep->type = LOCK_UNLOCK;
+    return 0;
+}
+
 /* --- answering --------------------------------------------------------- */
 
 #define OP(id, upper, lower, camel, access, block, payload)                                        \

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 struct who alice, bob, carol, dave;
+char *volatile nowhere = (char *)8;
 
 static const char *
 base(const char *file)

@@ -49,8 +49,7 @@ struct bits_row {
     mode_t mode;
 };
 
-static const struct bits_row bits[] = {
-    {"setuid", 04755}, {"setgid", 02755}, {"sticky", 01755}};
+static const struct bits_row bits[] = {{"setuid", 04755}, {"setgid", 02755}, {"sticky", 01755}};
 
 ROWS(open_takes_special_bits, bits_row, bits)
 {

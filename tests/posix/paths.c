@@ -208,7 +208,6 @@ static const struct call calls[] = {
     {"removexattr", run_removexattr, false, false, K_FILE},
 };
 
-
 static void
 prepare(void)
 {
@@ -270,7 +269,7 @@ ROWS(enoent_for_an_empty_path, call, calls)
 ROWS(efault_for_a_bad_pointer, call, calls)
 {
     prepare();
-    FAILS(row->run((const char *)8), EFAULT);
+    FAILS(row->run(nowhere), EFAULT);
 }
 
 ROWS(eacces_without_search_permission, call, calls)
@@ -343,7 +342,7 @@ ROWS(a_path_of_4095_bytes_will_do, call, calls)
     prepare();
     for (size_t i = 1; i < PATH_MAX - 5; i += 2)
         path[i] = '/';
-    memcpy(path + PATH_MAX - 5, "name", 4);
+    memcpy(path + PATH_MAX - 6, "/name", 5);
     if (!row->makes && row->kind == K_LINK)
         OK(symlink("source", "name"));
     else if (!row->makes)
@@ -394,15 +393,15 @@ ROWS(enoent_for_a_missing_name, call, lookers)
 }
 
 static const struct call makers[] = {
-    {"mkdir", run_mkdir, true, true, K_DIR},    {"mkfifo", run_mkfifo, true, true, K_FIFO},
-    {"mknod", run_mknod, true, true, K_FILE},   {"symlink", run_symlink, true, true, K_LINK},
+    {"mkdir", run_mkdir, true, true, K_DIR},      {"mkfifo", run_mkfifo, true, true, K_FIFO},
+    {"mknod", run_mknod, true, true, K_FILE},     {"symlink", run_symlink, true, true, K_LINK},
     {"link_to", run_link_to, true, true, K_FILE},
 };
 
 ROWS(eexist_over_every_kind_of_name, call, makers)
 {
-    static const char *const names[] = {"file", "dir", "loop", "fifo", "socket", "dangling",
-                                        ".",    "..",  "dir/.", "/"};
+    static const char *const names[] = {"file",     "dir", "loop", "fifo",  "socket",
+                                        "dangling", ".",   "..",   "dir/.", "/"};
 
     prepare();
     make("fifo", K_FIFO);

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
@@ -83,7 +84,10 @@ extern struct who alice, bob, carol, dave;
  * AS(&alice) { ... } runs the block in a child with that identity, and waits. A check that
  * fails in it fails the claim. AS(NULL) is a child like us.
  */
-#define AS(who) for (pid_t as_pid = as_begin(who); as_pid == 0 || as_wait(as_pid); as_end())
+#define AS(who) AS_AT(who, __LINE__)
+#define AS_AT(who, line) AS_PID(who, line)
+#define AS_PID(who, line) AS_LOOP(who, as_pid_##line)
+#define AS_LOOP(who, pid) for (pid_t pid = as_begin(who); pid == 0 || as_wait(pid); as_end())
 pid_t as_begin(const struct who *who);
 bool as_wait(pid_t pid); /* always false: the loop is over */
 _Noreturn void as_end(void);
@@ -123,6 +127,9 @@ enum kind {
 #undef X
 };
 void make(const char *name, enum kind kind);
+
+/* An address where nothing is; the compiler does not know. */
+extern char *volatile nowhere;
 
 /* Where the claims run. */
 extern const char *base_dir;

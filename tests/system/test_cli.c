@@ -131,7 +131,7 @@ failures_are_exit_code_1_and_say_why(void **state)
     assert_int_equal(postern(s, "ls", s->address, "ro", NULL), 1);
     assert_says(s, "err", "is the server running?\n");
     assert_int_equal(postern(s, "ls", "somewhere", "ro", NULL), 1);
-    assert_says(s, "err", "an address is unix:PATH or tcp:HOST:PORT\n");
+    assert_says(s, "err", "an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT\n");
     server_start(&daemon, NULL);
     server_file(s, "from", "x");
     for (size_t i = 0; i < COUNT(rows); i++) {

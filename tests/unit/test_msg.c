@@ -78,16 +78,30 @@ fill_bytes(ProtobufCMessage *m, const void *p, size_t n)
 }
 
 static bool
-has_name(const ProtobufCMessageDescriptor *d)
+has(const ProtobufCMessageDescriptor *d, bool (*kind)(const ProtobufCFieldDescriptor *f))
 {
     for (unsigned i = 0; i < d->n_fields; i++)
-        if (msg_field_is_name(&d->fields[i]))
+        if (kind(&d->fields[i]))
             return true;
     return false;
 }
 
 static void
-a_bad_name_in_any_field_of_any_request_is_found(void **state)
+a_key_is_any_bytes_but_nul(void **state)
+{
+    static const uint8_t longest[256] = {[0 ... 255] = 'k'};
+
+    (void)state;
+    assert_true(key_ok((const uint8_t *)"user.a/../b\xff", 12));
+    assert_true(key_ok((const uint8_t *)"..", 2));
+    assert_true(key_ok(longest, 255));
+    assert_false(key_ok(longest, 256));
+    assert_false(key_ok(longest, 0));
+    assert_false(key_ok((const uint8_t *)"user.\0", 6));
+}
+
+static void
+a_bad_name_or_key_in_any_field_of_any_request_is_found(void **state)
 {
     (void)state;
     for (unsigned id = 1; id < OP_END; id++) {
@@ -95,11 +109,14 @@ a_bad_name_in_any_field_of_any_request_is_found(void **state)
 
         for (size_t i = 0; i < COUNT(names); i++) {
             ProtobufCMessage *m;
+            bool bad;
 
             arena_init(&arena);
             m = msg_new(&arena, d);
             fill_bytes(m, names[i].s, names[i].n);
-            assert_int_equal(msg_check(m), has_name(d) && !names[i].ok ? -EINVAL : 0);
+            bad = (has(d, msg_field_is_name) && !names[i].ok) ||
+                  (has(d, msg_field_is_key) && !key_ok((const uint8_t *)names[i].s, names[i].n));
+            assert_int_equal(msg_check(m), bad ? -EINVAL : 0);
         }
     }
 }
@@ -179,7 +196,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_arena_hands_out_zeroed_aligned_memory_and_never_too_much),
         cmocka_unit_test(a_name_is_one_component),
-        cmocka_unit_test(a_bad_name_in_any_field_of_any_request_is_found),
+        cmocka_unit_test(a_key_is_any_bytes_but_nul),
+        cmocka_unit_test(a_bad_name_or_key_in_any_field_of_any_request_is_found),
         cmocka_unit_test(absent_names_are_not_checked),
         cmocka_unit_test(every_request_survives_packing_and_truncation_at_every_byte),
         cmocka_unit_test(unknown_fields_and_garbage_are_refused),

@@ -432,10 +432,15 @@ a_reply_may_be_as_large_as_was_agreed(void **state)
 }
 
 static void
-an_address_is_unix_or_tcp(void **state)
+an_address_is_unix_tcp_or_vsock(void **state)
 {
-    static const char *const bad[] = {"",       "unix",           "unix:",  "tcp:",     "tcp:host",
-                                      "tcp::1", "tcp:127.0.0.1:", "/run/x", "vsock:2:1"};
+    static const char *const bad[] = {
+        "",           "unix",          "unix:",       "tcp:",      "tcp:host",
+        "tcp::1",     "/run/x",        "vsock",       "vsock:",    "tcp:127.0.0.1:",
+        "vsock:5640", "vsock:2:",      "vsock::5640", "vsock:2:x", "vsock:any:5640",
+        "vsock:2:-1", "vsock:2:1:",    "fd:3",        "systemd:x", "vsock:2:4294967295",
+        "vsock:2x:1", "vsock:hosts:1",
+    };
     struct nc *c = NULL;
 
     (void)state;
@@ -443,6 +448,8 @@ an_address_is_unix_or_tcp(void **state)
         assert_int_equal(nc_connect(bad[i], &c), -EINVAL);
     assert_int_equal(nc_connect("unix:/nonexistent/socket", &c), -ENOENT);
     assert_int_equal(nc_connect("tcp:127.0.0.1:1", &c), -ECONNREFUSED);
+    assert_int_not_equal(nc_connect("vsock:local:1", &c), -EINVAL); /* nobody is there */
+    assert_int_not_equal(nc_connect("vsock:1:4294967294", &c), -EINVAL);
     assert_null(c);
 }
 
@@ -460,7 +467,7 @@ main(void)
         cmocka_unit_test(many_requests_go_out_at_once_and_many_replies_come_in),
         cmocka_unit_test(a_string_that_9p_cannot_hold_is_not_sent),
         cmocka_unit_test(a_reply_may_be_as_large_as_was_agreed),
-        cmocka_unit_test(an_address_is_unix_or_tcp),
+        cmocka_unit_test(an_address_is_unix_tcp_or_vsock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,13 @@
 #define LONG_NAME X50 X10 "xxxxx" /* 65 */
 
 #define NAME_RULE "expected 1 to 64 of A-Z a-z 0-9 . _ - and no \".\" or \"-\" in front"
-#define FORMS "expected unix:/PATH, tcp:IPV4:PORT or tcp:[IPV6]:PORT"
+#define FORMS                                                                                      \
+    "expected unix:/PATH, tcp:IPV4:PORT, tcp:[IPV6]:PORT, vsock:PORT, vsock:CID:PORT, "            \
+    "systemd:NAME, or on the command line fd:N"
+#define VSOCK_PORT "has no port, expected a number from 0 to 4294967294 at its end"
+#define VSOCK_CID "has no CID, expected any, host, local or a number before the port"
+#define FDNAME "expected the FileDescriptorName= of a .socket unit"
+#define ONE_FD "expected fd:N, one socket for both directions"
 #define PLAIN "has an empty, \".\" or \"..\" component, expected a plain path such as \"/srv/x\""
 #define LATER(s) s " is not available in this version, expected no " s
 #define COUNT_OR "is not a number, expected a count such as 4096, 50k or 1M"
@@ -60,16 +66,16 @@ static const struct bad {
      "p:2: unknown setting \"shares\", expected one of: sandbox, listen, share, "
      "limits, include"},
     {IN_S("acess = read-only"), "p:2: unknown setting \"acess\", expected one of: path, access, "
-                                "identity, owner, present-as, set-id"},
+                                "identity, owner, present-as, set-id, xattrs, submounts"},
     {IN_S("Path = \"/srv\""), "p:2: unknown setting \"Path\", expected one of: path, access, "
-                              "identity, owner, present-as, set-id"},
+                              "identity, owner, present-as, set-id, xattrs, submounts"},
     {IN_L("unix:/x", "mode = 0600"),
      "p:2: unknown setting \"mode\", expected one of: protocol, group, allow-remote"},
     {LIMITS("file = 1"), "p:2: unknown setting \"file\", expected one of: connections, fids, "
                          "in-flight, nodes, open-files, msize"},
     {"defaults { sandbox = full }", "p:1: unknown setting \"sandbox\", expected one of: limits"},
     {IN_S("include(\"x\")"), "p:2: unknown setting \"include\", expected one of: path, access, "
-                             "identity, owner, present-as, set-id"},
+                             "identity, owner, present-as, set-id, xattrs, submounts"},
 
     /* twice */
     {IN_S(PATH_OK RO "\n" RO), "p:3: access is here again, expected it once"},
@@ -90,7 +96,17 @@ static const struct bad {
     {IN_S(PATH_OK RO " protect = { \"a\", \"b\" }"), "p:2: " LATER("protect")},
     {IN_S(PATH_OK RO " hide = \"a\""), "p:2: " LATER("hide")},
     {IN_S(PATH_OK RO " only = { \"a\" } only = \"b\""), "p:2: " LATER("only")},
-    {IN_S(PATH_OK RO " submounts = yes"), "p:2: " LATER("submounts")},
+    {IN_S(PATH_OK RO " submounts = yes"),
+     "p:2: submounts = \"yes\", expected cross, hide or refuse"},
+    {IN_S(PATH_OK RO " xattrs = { user, system }"),
+     "p:2: xattrs = \"system\", expected user, acl or capability"},
+    {IN_S(PATH_OK RO " xattrs = { }\nxattrs = { \"acl\" }"),
+     "p:3: xattrs is here again, expected it once"},
+    {IN_S(PATH_OK RO " xattrs = { user }\nxattrs = { }"),
+     "p:3: xattrs is here again, expected it once"},
+    {IN_S(PATH_OK RO " xattrs = { user,\nacl, user }"),
+     "p:3: xattrs has \"user\" twice, expected it once"},
+    {IN_S("path = { }\n" RO), "p:2: unexpected \"{\", expected a setting or its value"},
     {IN_T("workers = 2"), "p:2: " LATER("workers")},
     {IN_L("unix:/x", "tag = \"x\""), "p:2: " LATER("tag")},
     {LIMITS("memory = 256M"), "p:2: " LATER("memory")},
@@ -104,8 +120,6 @@ static const struct bad {
      "p:2: identity = \"stored\" is not available in this version, expected squash"},
     {IN_S(PATH_OK RO " identity = host"),
      "p:2: identity = \"host\" is not available in this version, expected squash"},
-    {IN_L("vsock:3:564", ""),
-     "p:2: address \"vsock:3:564\": vsock is not available in this version, " FORMS},
 
     /* words */
     {IN_S(PATH_OK "\naccess = rw"), "p:3: access = \"rw\", expected read-only or read-write"},
@@ -194,6 +208,8 @@ static const struct bad {
      "p:2: socket \"/" X100 "1234567\" has 108 bytes, expected at most 107"},
     {IN_L("tcp:127.0.0.1", ""),
      "p:2: tcp address \"127.0.0.1\" has no port, expected a number from 0 to 65535 at its end"},
+    {IN_L("tcp:564", ""),
+     "p:2: tcp address \"564\" has no port, expected a number from 0 to 65535 at its end"},
     {IN_L("tcp:127.0.0.1:65536", ""),
      "p:2: tcp address \"127.0.0.1:65536\" has no port, expected a "
      "number from 0 to 65535 at its end"},
@@ -218,11 +234,46 @@ static const struct bad {
      "p:2: \"tcp:[::ffff:10.0.0.1]:564\" can be reached from other machines, expected a loopback "
      "address or allow-remote = yes"},
 
+    {IN_L("vsock", ""), "p:2: address \"vsock\", " FORMS},
+    {IN_L("vsocks:1", ""), "p:2: address \"vsocks:1\", " FORMS},
+    {IN_L("vsock:", ""), "p:2: vsock address \"\" " VSOCK_PORT},
+    {IN_L("vsock:x", ""), "p:2: vsock address \"x\" " VSOCK_PORT},
+    {IN_L("vsock:2:", ""), "p:2: vsock address \"2:\" " VSOCK_PORT},
+    {IN_L("vsock:01", ""), "p:2: vsock address \"01\" " VSOCK_PORT},
+    {IN_L("vsock:4294967295", ""), "p:2: vsock address \"4294967295\" " VSOCK_PORT},
+    {IN_L("vsock:18446744073709551617", ""),
+     "p:2: vsock address \"18446744073709551617\" " VSOCK_PORT},
+    {IN_L("vsock:guest:1", ""), "p:2: vsock address \"guest:1\" " VSOCK_CID},
+    {IN_L("vsock::1", ""), "p:2: vsock address \":1\" " VSOCK_CID},
+    {IN_L("vsock:0:1", ""), "p:2: vsock address \"0:1\" " VSOCK_CID},
+    {IN_L("vsock:4294967295:1", ""), "p:2: vsock address \"4294967295:1\" " VSOCK_CID},
+    {IN_L("vsock:1:2:3", ""), "p:2: vsock address \"1:2:3\" " VSOCK_CID},
+    {IN_L("systemd:", ""), "p:2: systemd name \"\", " FDNAME},
+    {IN_L("systemd:a:b", ""), "p:2: systemd name \"a:b\", " FDNAME},
+    {IN_L("systemd:a b", ""), "p:2: systemd name \"a b\", " FDNAME},
+    {IN_L("systemd:" X100 X100 X50 X10, ""), "p:2: systemd name \"" X100 X50 "xxxxx...\", " FDNAME},
+    {IN_L("fd:3", ""), "p:2: \"fd:3\" is for the command line of postern export alone, expected a "
+                       "socket of systemd: systemd:NAME"},
+    {IN_L("fd:2", ""), "p:2: fd \"2\", expected a number from 3 to 1048575"},
+
     /* contradictions */
     {IN_L("tcp:127.0.0.1:564", "group = \"kvm\""),
      "p:2: group on a tcp address, expected it with unix alone"},
     {IN_L("unix:/x", "allow-remote = yes"),
-     "p:2: allow-remote on a unix socket, expected it with tcp alone"},
+     "p:2: allow-remote on a unix address, expected it with tcp or systemd alone"},
+    {IN_L("vsock:564", "allow-remote = yes"),
+     "p:2: allow-remote on a vsock address, expected it with tcp or systemd alone"},
+    {IN_L("vsock:564", "group = \"kvm\""),
+     "p:2: group on a vsock address, expected it with unix alone"},
+    {IN_L("systemd:x", "group = \"kvm\""),
+     "p:2: group on a systemd address, expected it with unix alone"},
+    {"tenant \"t\" { " SHARE " listen \"vsock:5\" { }\nlisten \"vsock:any:5\" { } }",
+     "p:2: address \"vsock:any:5\" is taken by tenant \"t\" at p:1, expected another"},
+    {"tenant \"t\" { " SHARE " listen \"vsock:2:5\" { }\nlisten \"vsock:host:5\" { } }",
+     "p:2: address \"vsock:host:5\" is taken by tenant \"t\" at p:1, expected another"},
+    {"tenant \"t\" { " SHARE " listen \"systemd:x\" { } }\n"
+     "tenant \"u\" { " SHARE " listen \"systemd:x\" { } }",
+     "p:2: address \"systemd:x\" is taken by tenant \"t\" at p:1, expected another"},
     {IN_T("") "tenant \"u\" { " SHARE "\n" LISTEN " }", "p:5: address \"unix:/run/t\" is taken by "
                                                         "tenant \"t\" at p:1, expected another"},
     {"tenant \"t\" { " SHARE " listen \"tcp:[::1]:5\" { }\nlisten \"tcp:[0:0::1]:5\" { } }",
@@ -242,7 +293,7 @@ static const struct bad {
     {IN_T("sandbox = "), "p:3: unexpected \"}\", expected a setting or its value"},
     {"tenant", "p:1: end of file in a setting, expected its value"},
     {IN_T("sandbox = { full }"), "p:2: unexpected \"{\", expected a setting or its value"},
-    {IN_S("hide = { }"), "p:2: list is empty, expected at least one value"},
+    {IN_S(PATH_OK RO " hide = { }"), "p:2: " LATER("hide")},
     {IN_T("sandbox += full"), "p:2: unexpected \"+\", expected a setting, or a value in quotes"},
     {IN_T("sandbox = full;"), "p:2: unexpected \";\", expected a setting, or a value in quotes"},
     {IN_S("path = /srv"), "p:2: unexpected \"/\", expected quotes around a path"},
@@ -900,9 +951,11 @@ a_bad_directory_is_refused(void **state)
 static void
 an_address_becomes_a_listener(void **state)
 {
-    static const char *const good[] = {"unix:/run/x", "tcp:127.0.0.1:564", "tcp:[::1]:564",
-                                       "tcp:127.9.9.9:0", "tcp:127.9.9.9:0"};
+    static const char *const good[] = {
+        "unix:/run/x",     "tcp:127.0.0.1:564",      "tcp:[::1]:564", "tcp:127.9.9.9:0",
+        "tcp:127.9.9.9:0", "systemd:a@b-c_d.socket", "fd:3",          "fd:1048575"};
     struct plan *p = plan_of_tenant();
+    const struct plan_listen *l;
     char *error = NULL;
 
     (void)state;
@@ -911,9 +964,65 @@ an_address_becomes_a_listener(void **state)
         assert_null(error);
         assert_string_equal(p->tenants[0].listens[i].address, good[i]);
     }
-    assert_string_equal(p->tenants[0].listens[0].path, "/run/x");
-    assert_string_equal(p->tenants[0].listens[2].host, "::1");
-    assert_int_equal(p->tenants[0].listens[2].port, 564);
+    l = p->tenants[0].listens;
+    assert_string_equal(l[0].path, "/run/x");
+    assert_string_equal(l[2].host, "::1");
+    assert_int_equal(l[2].port, 564);
+    assert_int_equal(l[5].transport, TRANSPORT_SYSTEMD);
+    assert_string_equal(l[5].name, "a@b-c_d.socket");
+    assert_int_equal(l[6].transport, TRANSPORT_FD);
+    assert_int_equal(l[6].fd, 3);
+    assert_int_equal(l[7].fd, 1048575);
+    plan_free(p);
+}
+
+static void
+a_vsock_address_has_a_port_and_may_have_a_cid(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t cid, port;
+    } rows[] = {
+        {"vsock:5640", UINT32_MAX, 5640},
+        {"vsock:any:1", UINT32_MAX, 1},
+        {"vsock:local:2", 1, 2},
+        {"vsock:host:2", 2, 2},
+        {"vsock:1:4", 1, 4},
+        {"vsock:4294967294:4294967294", 4294967294, 4294967294},
+        {"vsock:0", UINT32_MAX, 0},
+        {"vsock:any:0", UINT32_MAX, 0},
+    };
+    struct plan *p = plan_of_tenant();
+    char *error = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct plan_listen *l;
+
+        assert_int_equal(plan_add_listen(p, rows[i].text, &error), 0);
+        l = &p->tenants[0].listens[i];
+        assert_int_equal(l->transport, TRANSPORT_VSOCK);
+        assert_int_equal(l->cid, rows[i].cid);
+        assert_int_equal(l->port, rows[i].port);
+        assert_null(l->path);
+        assert_null(l->host);
+        assert_null(l->name);
+    }
+    plan_free(p);
+}
+
+static void
+systemd_sockets_may_be_allowed_to_be_remote(void **state)
+{
+    struct plan *p =
+        plan_of("tenant t { " SHARE
+                " listen \"systemd:x\" { allow-remote = yes } listen \"vsock:9\" { } }");
+
+    (void)state;
+    assert_string_equal(p->tenants[0].listens[0].name, "x");
+    assert_true(p->tenants[0].listens[0].allow_remote);
+    assert_int_equal(p->tenants[0].listens[1].port, 9);
+    assert_int_equal(p->tenants[0].listens[1].line, 1);
     plan_free(p);
 }
 
@@ -929,7 +1038,14 @@ a_bad_address_is_refused(void **state)
                              "loopback address, or a policy file with allow-remote = yes"},
         {"tcp:128.0.0.1:x",
          "tcp address \"128.0.0.1:x\" has no port, expected a number from 0 to 65535 at its end"},
-        {"vsock:2:1", "address \"vsock:2:1\": vsock is not available in this version, " FORMS},
+        {"vsock:any:2", "address \"vsock:any:2\" is here twice, expected it once"},
+        {"fd:3", "address \"fd:3\" is here twice, expected it once"},
+        {"fd:3,4", "fd \"3,4\" is more than one, " ONE_FD},
+        {"fd:", "fd \"\", expected a number from 3 to 1048575"},
+        {"fd:1", "fd \"1\", expected a number from 3 to 1048575"},
+        {"fd:1048576", "fd \"1048576\", expected a number from 3 to 1048575"},
+        {"fd:-3", "fd \"-3\", expected a number from 3 to 1048575"},
+        {"systemd:", "systemd name \"\", " FDNAME},
         {"unix:/" X100 "1234567",
          "socket \"/" X100 "1234567\" has 108 bytes, expected at most 107"},
     };
@@ -938,12 +1054,14 @@ a_bad_address_is_refused(void **state)
 
     (void)state;
     assert_int_equal(plan_add_listen(p, "unix:/run/x", &none), 0);
+    assert_int_equal(plan_add_listen(p, "vsock:2", &none), 0);
+    assert_int_equal(plan_add_listen(p, "fd:3", &none), 0);
     for (size_t i = 0; i < COUNT(rows); i++) {
         _clean(clean_free) char *error = NULL;
 
         assert_int_equal(plan_add_listen(p, rows[i].text, &error), -EINVAL);
         assert_string_equal(error, rows[i].error);
-        assert_int_equal(p->tenants[0].nlistens, 1);
+        assert_int_equal(p->tenants[0].nlistens, 3);
     }
     plan_free(p);
 }
@@ -1026,6 +1144,8 @@ main(void)
         cmocka_unit_test(a_relative_directory_counts_from_here),
         cmocka_unit_test(a_bad_directory_is_refused),
         cmocka_unit_test(an_address_becomes_a_listener),
+        cmocka_unit_test(a_vsock_address_has_a_port_and_may_have_a_cid),
+        cmocka_unit_test(systemd_sockets_may_be_allowed_to_be_remote),
         cmocka_unit_test(a_bad_address_is_refused),
         cmocka_unit_test(hands_do_not_get_past_the_counts),
     };

@@ -1,0 +1,21 @@
+/*
+ * What policy grants a share, as the broker hands it to the helper.
+ */
+#ifndef POSTERN_IPC_SHARE_H
+#define POSTERN_IPC_SHARE_H
+
+/* Name spaces of extended attributes that the guest may use. */
+enum xattr_share {
+    XATTR_USER = 1 << 0,       /* user.*, but for what servers keep there */
+    XATTR_ACL = 1 << 1,        /* system.posix_acl_* */
+    XATTR_CAPABILITY = 1 << 2, /* security.capability */
+};
+
+/* Other file systems that are mounted below the share's root. */
+enum share_submounts {
+    SUBMOUNTS_REFUSE = 0, /* there must be none */
+    SUBMOUNTS_HIDE = 1,   /* they are not there */
+    SUBMOUNTS_CROSS = 2,  /* they are part of the share */
+};
+
+#endif

@@ -1,0 +1,501 @@
+/*
+ * Other file systems mounted below the share's root: refused, hidden or
+ * crossed.
+ *
+ * The tree: a/m is a tmpfs, and so is twin, which is the same one bound once
+ * more; one is a file bound over a file, loop the share itself, proc what it
+ * says.
+ */
+#include "tests/lib/test.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ipc/fd.h"
+#include "tests/lib/contract.h"
+
+static const char *const points[] = {"a/m", "twin", "one", "loop", "proc"};
+
+static const char *
+below(const char *path, const char *name)
+{
+    static char text[2][512];
+    static unsigned turn;
+
+    turn ^= 1;
+    (void)snprintf(text[turn], sizeof(text[turn]), "%s/%s", path, name);
+    return text[turn];
+}
+
+static void
+touch(const char *path, const char *name, const char *content)
+{
+    int fd = open(below(path, name), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+    clean_fd(&fd);
+}
+
+static void
+make_plain(const char *path)
+{
+    static const char *const dirs[] = {"a", "a/m", "twin", "loop", "proc"};
+
+    for (unsigned i = 0; i < COUNT(dirs); i++)
+        assert_int_equal(mkdir(below(path, dirs[i]), 0777), 0);
+    touch(path, "plain", "host");
+    touch(path, "one", "covered");
+    touch(path, "a/m/covered", "");
+    assert_int_equal(mount("none", below(path, "a/m"), "tmpfs", 0, "mode=0777"), 0);
+    touch(path, "a/m/f", "inside");
+    assert_int_equal(mkdir(below(path, "a/m/d"), 0777), 0);
+    assert_int_equal(mount(below(path, "a/m"), below(path, "twin"), NULL, MS_BIND, NULL), 0);
+    assert_int_equal(mount(below(path, "a/m/f"), below(path, "one"), NULL, MS_BIND, NULL), 0);
+    assert_int_equal(mount(path, below(path, "loop"), NULL, MS_BIND, NULL), 0);
+}
+
+static void
+make_all(const char *path)
+{
+    make_plain(path);
+    assert_int_equal(chmod(path, 0755), 0); /* nobody's ids are mapped with this below */
+    assert_int_equal(mount("none", below(path, "proc"), "proc", 0, NULL), 0);
+}
+
+static struct contract *
+serve(enum share_submounts mode, void (*prepare)(const char *path))
+{
+    return contract_open(&(struct contract_options){.submounts = mode, .prepare = prepare});
+}
+
+static void
+end(struct contract *c)
+{
+    struct contract_counts left;
+
+    for (unsigned i = 0; i < COUNT(points); i++)
+        (void)umount2(below(c->path, points[i]), MNT_DETACH);
+    left = contract_close(c);
+    assert_true(!left.known || (left.nodes == 1 && left.files == 0));
+}
+
+static int
+stat_status(struct contract *c, uint64_t dir, const char *name, Postern__V1__Attr *ret)
+{
+    Postern__V1__StatReq req = POSTERN__V1__STAT_REQ__INIT;
+    const Postern__V1__StatRep *rep;
+    int r;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    r = ask_stat(&c->client, &req, &rep);
+    if (r == 0 && ret != NULL)
+        *ret = *rep->attr;
+    return r;
+}
+
+static int
+create_status(struct contract *c, uint64_t dir, const char *name, uint32_t flags)
+{
+    Postern__V1__CreateReq req = POSTERN__V1__CREATE_REQ__INIT;
+    const Postern__V1__CreateRep *rep;
+    int r;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    req.mode = 0666;
+    req.flags = flags;
+    r = ask_create(&c->client, &req, &rep);
+    if (r == 0) {
+        uint64_t node = rep->node, file = rep->file;
+
+        close_file(c, file);
+        forget(c, node, 1);
+    }
+    return r;
+}
+
+static int
+mkdir_status(struct contract *c, uint64_t dir, const char *name)
+{
+    Postern__V1__MkdirReq req = POSTERN__V1__MKDIR_REQ__INIT;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    req.mode = 0777;
+    return ask_mkdir(&c->client, &req, NULL);
+}
+
+static int
+unlink_status(struct contract *c, uint64_t dir, const char *name, bool directory)
+{
+    Postern__V1__UnlinkReq req = POSTERN__V1__UNLINK_REQ__INIT;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    req.directory = directory;
+    return ask_unlink(&c->client, &req, NULL);
+}
+
+static int
+rename_status(struct contract *c, uint64_t dir, const char *name, uint64_t to, const char *new_name)
+{
+    Postern__V1__RenameReq req = POSTERN__V1__RENAME_REQ__INIT;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    req.new_dir = to;
+    req.new_name = msg_bytes(new_name, strlen(new_name));
+    return ask_rename(&c->client, &req, NULL);
+}
+
+static uint64_t
+ino_of(struct contract *c, uint64_t node)
+{
+    Postern__V1__GetattrReq req = POSTERN__V1__GETATTR_REQ__INIT;
+    const Postern__V1__GetattrRep *rep;
+
+    req.node = node;
+    assert_int_equal(ask_getattr(&c->client, &req, &rep), 0);
+    return rep->attr->ino;
+}
+
+/* Down a path of several names. */
+static uint64_t
+go(struct contract *c, const char *path)
+{
+    uint64_t at = NODE_ROOT, next;
+    char name[64];
+
+    while (*path != '\0') {
+        size_t n = strcspn(path, "/");
+
+        (void)snprintf(name, sizeof(name), "%.*s", (int)n, path);
+        next = walk_to(c, at, name);
+        if (at != NODE_ROOT)
+            forget(c, at, 1);
+        at = next;
+        path += n + (path[n] == '/');
+    }
+    return at;
+}
+
+#define ENTRIES 64
+
+struct listing {
+    unsigned n;
+    struct {
+        char name[64];
+        uint64_t ino;
+        unsigned char type;
+    } at[ENTRIES];
+};
+
+static void
+list(struct contract *c, uint64_t dir, uint32_t count, struct listing *ret)
+{
+    Postern__V1__ReaddirReq req = POSTERN__V1__READDIR_REQ__INIT;
+    const Postern__V1__ReaddirRep *rep;
+
+    *ret = (struct listing){0};
+    req.file = open_read(c, dir);
+    req.count = count;
+    do {
+        assert_int_equal(ask_readdir(&c->client, &req, &rep), 0);
+        for (uint32_t at = 0; at < rep->count;) {
+            struct dirent64 d;
+
+            memcpy(&d, c->client.ch.slab + at, offsetof(struct dirent64, d_name) + 64);
+            assert_true(ret->n < ENTRIES);
+            (void)snprintf(ret->at[ret->n].name, 64, "%.63s", d.d_name);
+            ret->at[ret->n].type = d.d_type;
+            ret->at[ret->n++].ino = d.d_ino;
+            req.cookie = (uint64_t)d.d_off;
+            at += d.d_reclen;
+        }
+    } while (rep->count > 0);
+    close_file(c, req.file);
+}
+
+static unsigned
+listed(const struct listing *l, const char *name)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < l->n; i++)
+        n += strcmp(l->at[i].name, name) == 0;
+    return n;
+}
+
+static void
+where_none_are_expected_they_are_not_entered(void **state)
+{
+    struct contract *c = serve(SUBMOUNTS_REFUSE, make_plain);
+    uint64_t a;
+
+    (void)state;
+    if (!contract_limits_fds()) { /* the real one would not have started */
+        assert_int_equal(contract_wait(c), 78);
+        end(c);
+        return;
+    }
+    a = go(c, "a");
+    assert_int_equal(walk_status(c, a, "m"), -EXDEV);
+    assert_int_equal(walk_status(c, NODE_ROOT, "one"), -EXDEV);
+    assert_int_equal(walk_status(c, NODE_ROOT, "loop"), -EXDEV);
+    assert_int_equal(stat_status(c, a, "m", NULL), -EXDEV);
+    assert_int_equal(create_status(c, NODE_ROOT, "one", 0), -EXDEV);
+    forget(c, a, 1);
+    end(c);
+}
+
+static void
+what_is_hidden_is_not_there_and_cannot_be_made(void **state)
+{
+    struct contract *c = serve(SUBMOUNTS_HIDE, make_all);
+    static const uint32_t counts[] = {65536, 48};
+    struct listing l;
+    uint64_t a = go(c, "a");
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT(points); i++) {
+        bool in_a = strncmp(points[i], "a/", 2) == 0;
+        uint64_t dir = in_a ? a : NODE_ROOT;
+        const char *name = points[i] + (in_a ? 2 : 0);
+        bool directory = strcmp(name, "one") != 0;
+
+        assert_int_equal(walk_status(c, dir, name), -ENOENT);
+        assert_int_equal(stat_status(c, dir, name, NULL), -ENOENT);
+        assert_int_equal(mkdir_status(c, dir, name), -EEXIST);
+        assert_int_equal(create_status(c, dir, name, 0), -EEXIST);
+        assert_int_equal(create_status(c, dir, name, OPEN_EXCL), -EEXIST);
+        assert_int_equal(unlink_status(c, dir, name, directory), -EBUSY);
+        assert_int_equal(rename_status(c, dir, name, dir, "else"), -EBUSY);
+    }
+    for (unsigned i = 0; i < COUNT(counts); i++) {
+        list(c, NODE_ROOT, counts[i], &l);
+        assert_int_equal(l.n, 4);
+        assert_int_equal(listed(&l, "a") + listed(&l, "plain"), 2);
+        list(c, a, counts[i], &l); /* nothing but a mount in it */
+        assert_int_equal(l.n, 2);
+    }
+    forget(c, a, 1);
+    end(c);
+}
+
+static void
+what_is_crossed_is_part_of_the_share(void **state)
+{
+    struct contract *c = serve(SUBMOUNTS_CROSS, make_plain);
+    Postern__V1__ParentReq up = POSTERN__V1__PARENT_REQ__INIT;
+    const Postern__V1__ParentRep *rep;
+    uint64_t a = go(c, "a"), m = go(c, "a/m"), node, file;
+
+    (void)state;
+    assert_int_equal(walk_status(c, m, "covered"), -ENOENT);
+    node = walk_to(c, m, "f");
+    file = open_read(c, node);
+    assert_int_equal(read_at(c, file, 0, 100), 6);
+    assert_memory_equal(c->client.ch.slab, "inside", 6);
+    close_file(c, file);
+    forget(c, node, 1);
+    assert_int_equal(create_status(c, m, "new", OPEN_EXCL), 0);
+    assert_int_equal(access(below(c->path, "twin/new"), F_OK), 0);
+    up.node = m;
+    assert_int_equal(ask_parent(&c->client, &up, &rep), 0);
+    assert_true(rep->node == a);
+    forget(c, a, 1);
+    node = walk_to(c, NODE_ROOT, "one");
+    file = open_read(c, node);
+    assert_int_equal(read_at(c, file, 0, 100), 6);
+    close_file(c, file);
+    forget(c, node, 1);
+    forget(c, a, 1);
+    forget(c, m, 1);
+    end(c);
+}
+
+static void
+nothing_is_moved_or_linked_across(void **state)
+{
+    struct contract *c = serve(SUBMOUNTS_CROSS, make_plain);
+    Postern__V1__LinkReq link = POSTERN__V1__LINK_REQ__INIT;
+    uint64_t m = go(c, "a/m"), twin = go(c, "twin");
+
+    (void)state;
+    assert_int_equal(rename_status(c, m, "f", NODE_ROOT, "f"), -EXDEV);
+    assert_int_equal(rename_status(c, NODE_ROOT, "plain", m, "f"), -EXDEV);
+    assert_int_equal(rename_status(c, m, "f", twin, "g"), -EXDEV); /* as the kernel has it */
+    assert_int_equal(rename_status(c, NODE_ROOT, "twin", NODE_ROOT, "x"), -EBUSY);
+    assert_int_equal(unlink_status(c, NODE_ROOT, "twin", true), -EBUSY);
+    assert_int_equal(rename_status(c, m, "f", m, "g"), 0);
+    link.node = walk_to(c, m, "g");
+    link.dir = NODE_ROOT;
+    link.name = msg_bytes("l", 1);
+    assert_int_equal(ask_link(&c->client, &link, NULL), -EXDEV);
+    forget(c, link.node, 1);
+    forget(c, m, 1);
+    forget(c, twin, 1);
+    end(c);
+}
+
+/* Every entry of a directory has the number and type that a walk to it finds;
+ * all are added to seen, "." and ".." apart. */
+static void
+check_numbers(struct contract *c, uint64_t dir, uint64_t above, struct listing *seen)
+{
+    struct listing l;
+
+    list(c, dir, 65536, &l);
+    for (unsigned i = 0; i < l.n; i++) {
+        Postern__V1__Attr attr;
+
+        if (strcmp(l.at[i].name, ".") == 0) {
+            assert_true(l.at[i].ino == ino_of(c, dir));
+        } else if (strcmp(l.at[i].name, "..") == 0) {
+            assert_true(l.at[i].ino == above);
+        } else {
+            uint64_t node = walk_to(c, dir, l.at[i].name);
+
+            assert_int_equal(stat_status(c, dir, l.at[i].name, &attr), 0);
+            assert_true(l.at[i].ino == attr.ino);
+            assert_true(l.at[i].ino == ino_of(c, node));
+            assert_int_equal(l.at[i].type, IFTODT(attr.mode));
+            forget(c, node, 1);
+            assert_true(seen->n < ENTRIES);
+            seen->at[seen->n++] = l.at[i];
+        }
+    }
+}
+
+/* All directories there are, each with the number of the one above. */
+static void
+all_numbers(struct contract *c, struct listing *seen)
+{
+    static const char *const dirs[] = {"a", "a/m", "a/m/d", "twin", "twin/d", "loop", "loop/a"};
+    static const int above[] = {-1, 0, 1, -1, 3, -1, 5};
+    uint64_t ino[COUNT(dirs)], root = ino_of(c, NODE_ROOT);
+
+    *seen = (struct listing){0};
+    check_numbers(c, NODE_ROOT, root, seen);
+    for (unsigned i = 0; i < COUNT(dirs); i++) {
+        uint64_t node = go(c, dirs[i]);
+
+        ino[i] = ino_of(c, node);
+        check_numbers(c, node, above[i] < 0 ? root : ino[above[i]], seen);
+        forget(c, node, 1);
+    }
+}
+
+static void
+numbers_differ_everywhere_and_stay_over_a_restart(void **state)
+{
+    struct contract *c = serve(SUBMOUNTS_CROSS, make_plain), *again;
+    struct listing first, second;
+
+    (void)state;
+    all_numbers(c, &first);
+    for (unsigned i = 0; i < first.n; i++)
+        for (unsigned j = 0; j < i; j++)
+            assert_true(first.at[i].ino != first.at[j].ino);
+    all_numbers(c, &second);
+    assert_memory_equal(&first, &second, sizeof(first));
+    again = contract_again(c);
+    all_numbers(again, &second);
+    assert_memory_equal(&first, &second, sizeof(first));
+    (void)contract_close(again);
+    end(c);
+}
+
+static void
+the_kernels_own_file_systems_are_never_crossed(void **state)
+{
+    struct contract *c = serve(SUBMOUNTS_CROSS, make_all);
+    struct listing l;
+    uint64_t m;
+
+    (void)state;
+    assert_int_equal(walk_status(c, NODE_ROOT, "proc"), -ENOENT);
+    assert_int_equal(stat_status(c, NODE_ROOT, "proc", NULL), -ENOENT);
+    list(c, NODE_ROOT, 65536, &l);
+    assert_int_equal(listed(&l, "proc"), 0);
+    assert_int_equal(listed(&l, "twin"), 1);
+    m = go(c, "a/m");
+    forget(c, m, 1);
+    end(c);
+}
+
+static void
+a_mount_made_later_is_not_seen(void **state)
+{
+    struct contract *c;
+    uint64_t d;
+
+    (void)state;
+    if (contract_limits_fds()) /* the helper's own mount namespace is what keeps it out */
+        return;
+    c = serve(SUBMOUNTS_CROSS, make_plain);
+    d = go(c, "a");
+    assert_int_equal(mkdir(below(c->path, "a/late"), 0777), 0);
+    assert_int_equal(mount("none", below(c->path, "a/late"), "tmpfs", 0, NULL), 0);
+    touch(c->path, "a/late/x", "");
+    forget(c, d, 1);
+    d = go(c, "a/late");
+    assert_int_equal(walk_status(c, d, "x"), -ENOENT);
+    forget(c, d, 1);
+    assert_int_equal(umount2(below(c->path, "a/late"), MNT_DETACH), 0);
+    end(c);
+}
+
+static void
+the_fds_of_nodes_below_can_be_dropped_and_found_again(void **state)
+{
+    struct contract *c = contract_open(&(struct contract_options){
+        .submounts = SUBMOUNTS_CROSS, .prepare = make_plain, .nodes = 200, .node_fds = 8});
+    uint64_t m = go(c, "a/m"), d = go(c, "twin/d"), nodes[100];
+    char name[16];
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT(nodes); i++) {
+        (void)snprintf(name, sizeof(name), "n%u", i);
+        assert_int_equal(create_status(c, m, name, OPEN_EXCL), 0);
+        nodes[i] = walk_to(c, m, name);
+    }
+    for (unsigned i = 0; i < COUNT(nodes); i++) {
+        (void)ino_of(c, nodes[i]);
+        forget(c, nodes[i], 1);
+    }
+    (void)ino_of(c, d);
+    forget(c, d, 1);
+    forget(c, m, 1);
+    end(c);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_none_are_expected_they_are_not_entered),
+        cmocka_unit_test(what_is_hidden_is_not_there_and_cannot_be_made),
+        cmocka_unit_test(what_is_crossed_is_part_of_the_share),
+        cmocka_unit_test(nothing_is_moved_or_linked_across),
+        cmocka_unit_test(numbers_differ_everywhere_and_stay_over_a_restart),
+        cmocka_unit_test(the_kernels_own_file_systems_are_never_crossed),
+        cmocka_unit_test(a_mount_made_later_is_not_seen),
+        cmocka_unit_test(the_fds_of_nodes_below_can_be_dropped_and_found_again),
+    };
+
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+        (void)printf("SKIP: only root can mount file systems\n");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
