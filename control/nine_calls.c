@@ -489,3 +489,75 @@ nc_flush(struct nc *c, uint16_t oldtag)
     nc_u16(c, oldtag);
     return ask_empty(c, NINE_TFLUSH);
 }
+
+int
+nc_xattrwalk(struct nc *c, uint32_t fid, uint32_t newfid, const char *name, uint64_t *ret_size)
+{
+    struct reader rd;
+    int r;
+
+    begin_fid(c, NINE_TXATTRWALK, fid);
+    nc_u32(c, newfid);
+    text(c, name);
+    r = ask(c, NINE_TXATTRWALK, &rd);
+    if (r < 0)
+        return r;
+    *ret_size = u64(&rd);
+    return done(&rd);
+}
+
+int
+nc_xattrcreate(struct nc *c, uint32_t fid, const char *name, uint64_t size, uint32_t flags)
+{
+    begin_fid(c, NINE_TXATTRCREATE, fid);
+    text(c, name);
+    nc_u64(c, size);
+    nc_u32(c, flags);
+    return ask_empty(c, NINE_TXATTRCREATE);
+}
+
+static void
+put_lock(struct nc *c, const struct nc_lock *l)
+{
+    nc_u64(c, l->start);
+    nc_u64(c, l->length);
+    nc_u32(c, l->proc_id);
+    text(c, l->client_id);
+}
+
+int
+nc_lock(struct nc *c, uint32_t fid, const struct nc_lock *l)
+{
+    struct reader rd;
+    int r, status;
+
+    begin_fid(c, NINE_TLOCK, fid);
+    nc_u8(c, l->type);
+    nc_u32(c, l->flags);
+    put_lock(c, l);
+    r = ask(c, NINE_TLOCK, &rd);
+    if (r < 0)
+        return r;
+    status = u8(&rd);
+    return done(&rd) < 0 || status > NINE_LOCK_GRACE ? -EPROTO : status;
+}
+
+int
+nc_getlock(struct nc *c, uint32_t fid, const struct nc_lock *l, struct nc_lock *ret)
+{
+    struct reader rd;
+    int r;
+
+    begin_fid(c, NINE_TGETLOCK, fid);
+    nc_u8(c, l->type);
+    put_lock(c, l);
+    r = ask(c, NINE_TGETLOCK, &rd);
+    if (r < 0)
+        return r;
+    *ret = (struct nc_lock){.type = u8(&rd)};
+    ret->start = u64(&rd);
+    ret->length = u64(&rd);
+    ret->proc_id = u32(&rd);
+    (void)take(&rd, u16(&rd));
+    return done(&rd) < 0 || ret->type > NINE_LOCK_UN ? -EPROTO : 0;
+}

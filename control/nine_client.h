@@ -98,6 +98,22 @@ int nc_unlinkat(struct nc *c, uint32_t dfid, const char *name, uint32_t flags);
 int nc_statfs(struct nc *c, uint32_t fid, struct nc_statfs *ret);
 int nc_fsync(struct nc *c, uint32_t fid, uint32_t datasync);
 int nc_flush(struct nc *c, uint16_t oldtag);
+/* newfid holds the value of the attribute called name, or with "" the list of
+ * names, each with its NUL: nc_read() and nc_clunk() it. */
+int nc_xattrwalk(struct nc *c, uint32_t fid, uint32_t newfid, const char *name, uint64_t *ret_size);
+/* fid takes size bytes of nc_write(); what becomes of it is what nc_clunk() says. */
+int nc_xattrcreate(struct nc *c, uint32_t fid, const char *name, uint64_t size, uint32_t flags);
+struct nc_lock { /* as on the wire: NINE_LOCK_* */
+    uint8_t type;
+    uint32_t flags; /* nc_lock() */
+    uint64_t start, length;
+    uint32_t proc_id;
+    const char *client_id;
+};
+/* The status of the reply: NINE_LOCK_SUCCESS, ... */
+int nc_lock(struct nc *c, uint32_t fid, const struct nc_lock *l);
+/* *ret is what stands in the way of l, or NINE_LOCK_UN; without client_id. */
+int nc_getlock(struct nc *c, uint32_t fid, const struct nc_lock *l, struct nc_lock *ret);
 
 /*
  * Raw: a message is built with nc_begin(), nc_u8() ... nc_str(), and finished

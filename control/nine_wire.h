@@ -53,6 +53,16 @@ enum nine_open { /* flags of Tlopen and Tlcreate */
                  NINE_O_DIRECTORY = 0200000,
 };
 
+enum nine_lock_type { NINE_LOCK_RD = 0, NINE_LOCK_WR = 1, NINE_LOCK_UN = 2 };
+enum nine_lock_flag { NINE_LOCK_BLOCK = 1, NINE_LOCK_RECLAIM = 2 };
+enum nine_lock_status {
+    NINE_LOCK_SUCCESS = 0,
+    NINE_LOCK_BLOCKED = 1,
+    NINE_LOCK_ERROR = 2,
+    NINE_LOCK_GRACE = 3,
+};
+enum nine_xattr_flag { NINE_XATTR_CREATE = 1, NINE_XATTR_REPLACE = 2 };
+
 #define NINE_GETATTR_BASIC 0x7ffull
 #define NINE_AT_REMOVEDIR 0x200u
 #define NINE_QT_DIR 0x80u

@@ -243,11 +243,35 @@ reopen(struct nodes *t, struct node *n)
     return 0;
 }
 
+/* Its name leads elsewhere since its fd was dropped; an open file may still
+ * be it. Then the fd stays. */
+static int
+rescue(struct nodes *t, struct node *n)
+{
+    _clean(clean_fd) int fd = t->rescue == NULL ? -ESTALE : t->rescue(t->rescue_ctx, node_id(t, n));
+    struct statx st;
+    int r;
+
+    if (fd < 0)
+        return -ESTALE;
+    r = path_stat(fd, &st);
+    if (r < 0)
+        return r;
+    if (!node_is(n, &st))
+        return -ESTALE;
+    r = adopt_fd(t, n, &fd);
+    if (r == 0)
+        n->pinned = true;
+    return r;
+}
+
 int
 node_fd(struct nodes *t, struct node *n)
 {
     int r = n->fd >= 0 ? 0 : reopen(t, n);
 
+    if (r == -ESTALE)
+        r = rescue(t, n);
     if (r < 0)
         return r;
     n->stamp = t->stamp;

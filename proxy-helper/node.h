@@ -38,6 +38,9 @@ struct node {
     bool recent;         /* used since the clock last came by */
 };
 
+/* An O_PATH fd of an open file of that node, the caller's, or -ESTALE. */
+typedef int node_rescue(void *ctx, uint64_t id);
+
 struct nodes {
     struct node *at;         /* owned; slots [0, limit) */
     char (*names)[NAME_BUF]; /* owned; the name in the parent, by index */
@@ -49,6 +52,8 @@ struct nodes {
     uint32_t fd_limit, fds;  /* fds that nodes may hold; and do */
     uint32_t hand;           /* of the clock that drops fds */
     uint32_t stamp;          /* of the request at work */
+    node_rescue *rescue;     /* asked when no name leads to a node; NULL: nobody */
+    void *rescue_ctx;        /* borrowed */
 };
 
 /*
@@ -72,9 +77,9 @@ bool node_is_root(const struct nodes *t, const struct node *n);
 
 /*
  * The node of an id. -ESTALE: there is no such node (any more), or its fd was
- * dropped and its name no longer leads to it. An index beyond the table is a
- * violation. node_use() also has its O_PATH fd: the return value, the table's,
- * good until the next request.
+ * dropped, its name no longer leads to it and no file of it is open. An index
+ * beyond the table is a violation. node_use() also has its O_PATH fd: the
+ * return value, the table's, good until the next request.
  */
 int node_get(struct nodes *t, uint64_t id, struct node **ret);
 int node_use(struct nodes *t, uint64_t id, struct node **ret);

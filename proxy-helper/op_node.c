@@ -15,6 +15,24 @@
 #include "proxy-helper/op.h"
 #include "proxy-helper/path.h"
 
+/* Where a symlink points: name in the directory fd, or fd itself for "". */
+static int
+read_target(struct share *sh, int fd, const char *name, ProtobufCBinaryData *ret)
+{
+    char *target = arena_alloc(&sh->arena, TARGET_LEN_MAX + 1);
+    ssize_t len;
+
+    if (target == NULL)
+        bug("no room in the arena for a symlink's target");
+    len = readlinkat(fd, name, target, TARGET_LEN_MAX + 1);
+    if (len < 0)
+        return -errno;
+    if (len > TARGET_LEN_MAX)
+        return -ENAMETOOLONG;
+    *ret = msg_bytes(target, (size_t)len);
+    return 0;
+}
+
 int
 op_getattr(struct share *sh, const Postern__V1__GetattrReq *req, Postern__V1__GetattrRep *rep)
 {
@@ -29,7 +47,11 @@ op_getattr(struct share *sh, const Postern__V1__GetattrReq *req, Postern__V1__Ge
         return f->node == req->node ? attr_of(sh, f->fd, &rep->attr) : -EBADF;
     }
     r = node_use(&sh->nodes, req->node, &n);
-    return r < 0 ? r : attr_of(sh, r, &rep->attr);
+    if (r < 0)
+        return r;
+    if (req->target != 0 && S_ISLNK(n->type))
+        rep->has_target = read_target(sh, r, "", &rep->target) == 0;
+    return attr_of(sh, r, &rep->attr);
 }
 
 int
@@ -38,18 +60,20 @@ op_stat(struct share *sh, const Postern__V1__StatReq *req, Postern__V1__StatRep 
     char name[NAME_BUF];
     struct node *dir;
     struct statx st;
-    int r = node_use(&sh->nodes, req->dir, &dir);
+    int fd = node_use(&sh->nodes, req->dir, &dir), r;
 
-    if (r < 0)
-        return r;
+    if (fd < 0)
+        return fd;
     name_copy(name, &req->name);
-    r = path_stat_name(r, name, &st);
+    r = path_stat_name(fd, name, &st);
     if (r < 0)
         return r;
     r = mounts_enter(&sh->mounts, &st);
     if (r < 0)
         return r;
     rep->attr = attr_new(sh, &st);
+    if (S_ISLNK(st.stx_mode))
+        rep->has_target = read_target(sh, fd, name, &rep->target) == 0;
     return 0;
 }
 
@@ -158,6 +182,12 @@ op_parent(struct share *sh, const Postern__V1__ParentReq *req, Postern__V1__Pare
     r = attr_of(sh, r, &rep->attr);
     if (r < 0)
         return r;
+    if (!node_is_root(&sh->nodes, parent)) {
+        const char *name = node_name(&sh->nodes, parent);
+
+        rep->has_name = true;
+        rep->name = msg_bytes(name, strlen(name));
+    }
     node_ref(parent);
     rep->node = node_id(&sh->nodes, parent);
     return 0;
@@ -180,24 +210,12 @@ op_forget(struct share *sh, const Postern__V1__ForgetReq *req, Postern__V1__Forg
 int
 op_readlink(struct share *sh, const Postern__V1__ReadlinkReq *req, Postern__V1__ReadlinkRep *rep)
 {
-    char *target = arena_alloc(&sh->arena, TARGET_LEN_MAX + 1);
     struct node *n;
-    ssize_t len;
     int r = node_use(&sh->nodes, req->node, &n);
 
-    if (target == NULL)
-        bug("no room in the arena for a symlink's target");
     if (r < 0)
         return r;
-    if (!S_ISLNK(n->type))
-        return -EINVAL;
-    len = readlinkat(r, "", target, TARGET_LEN_MAX + 1);
-    if (len < 0)
-        return -errno;
-    if (len > TARGET_LEN_MAX)
-        return -ENAMETOOLONG;
-    rep->target = msg_bytes(target, (size_t)len);
-    return 0;
+    return S_ISLNK(n->type) ? read_target(sh, r, "", &rep->target) : -EINVAL;
 }
 
 int

@@ -4,7 +4,23 @@
  * Runs in: helper.   Trusts: the boot message.   Owns: what struct share does.
  */
 #include "proxy-helper/share.h"
+
+#include <errno.h>
+
 #include "proxy-helper/path.h"
+
+/* node_rescue: look through the open files. */
+static int
+open_file_of(void *ctx, uint64_t node)
+{
+    const struct share *sh = ctx;
+    const struct files *t = &sh->files;
+
+    for (uint32_t i = 0; i < t->high; i++)
+        if (t->at[i].fd >= 0 && t->at[i].node == node)
+            return path_pin(t->at[i].fd);
+    return -ESTALE;
+}
 
 int
 share_open(struct share *sh, int *root_fd, const struct share_limits *limits)
@@ -22,6 +38,8 @@ share_open(struct share *sh, int *root_fd, const struct share_limits *limits)
         files_done(&sh->files);
         return r;
     }
+    sh->nodes.rescue = open_file_of;
+    sh->nodes.rescue_ctx = sh;
     mounts_root(&sh->mounts, &st);
     arena_init(&sh->arena);
     return 0;

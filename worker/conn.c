@@ -23,6 +23,7 @@
 #include <utlist.h>
 
 #include "ipc/log.h"
+#include "worker/nine.h"
 #include "worker/request.h"
 
 #define HEAD_BYTES 7u /* size[4] type[1] tag[2] */
@@ -168,6 +169,7 @@ conn_close(struct conn *c)
     if (r != NULL)
         request_drop(r);
     fid_clear(&c->fids, &c->tenant->fids);
+    nine_lock_end(c);
     conn_queue(c);
 }
 

@@ -11,6 +11,7 @@
 
 #include "ipc/limits.h"
 #include "worker/fid.h"
+#include "worker/lock.h"
 #include "worker/tenant.h"
 
 #define IN_BYTES 65536u          /* input buffer */
@@ -24,6 +25,8 @@
 /* Room that a reply may need, bytes. */
 #define ROOM_SMALL 256u
 #define ROOM_READLINK (7u + 2u + TARGET_LEN_MAX)
+#define ROOM_STAT 8192u /* what Linux sets aside for one */
+#define ROOM_GETLOCK (7u + 21u + 2u + LOCK_CLIENT_MAX)
 #define READDIR_MAX 32768u
 #define ROOM_READDIR (11u + READDIR_MAX)
 #define ROOM_MAX (ROOM_READDIR + ROOM_SMALL)
@@ -31,6 +34,13 @@
 #define TAG_BUCKETS 64u
 
 struct request;
+
+/* What is spoken; one bit each, for the masks of nine.def. */
+enum nine_dialect {
+    NINE_2000 = 1 << 0, /* 9P2000 */
+    NINE_U = 1 << 1,    /* 9P2000.u */
+    NINE_L = 1 << 2,    /* 9P2000.L */
+};
 
 /* Slab space that goes back when its iovec was written; fs NULL: none. */
 struct out_payload {
@@ -69,15 +79,16 @@ struct conn {
     unsigned part_at, part_end;
     uint32_t payload_bytes; /* slab space of reads in flight and in part */
 
-    bool versioned; /* a Tversion was agreed on */
-    bool resetting; /* a Tversion waits for the requests before it to end, unanswered */
+    unsigned dialect; /* enum nine_dialect: what a Tversion agreed on; 0: nothing yet */
+    bool resetting;   /* a Tversion waits for the requests before it to end, unanswered */
     uint32_t msize;
     struct { /* the Tversion to be answered */
         uint16_t tag;
-        bool known;
+        unsigned dialect; /* 0: unknown */
         uint32_t msize;
     } version;
     struct fids fids;
+    struct conn_locks locks;
     struct request *tags[TAG_BUCKETS];
 
     struct conn *prev, *next, *run_prev, *run_next, *out_prev, *out_next, *stall_prev, *stall_next;

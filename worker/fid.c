@@ -23,10 +23,12 @@ static const char *const state_name[FID_STATES_END] = {
 };
 
 static const bool may_go[FID_STATES_END][FID_STATES_END] = {
-    [FID_NEW] = {[FID_WALKED] = true, [FID_GONE] = true},
-    [FID_WALKED] = {[FID_CHANGING] = true, [FID_GONE] = true},
+    [FID_NEW] = {[FID_WALKED] = true, [FID_VALUE] = true, [FID_GONE] = true},
+    [FID_WALKED] = {[FID_CHANGING] = true, [FID_FILLING] = true, [FID_GONE] = true},
     [FID_CHANGING] = {[FID_WALKED] = true, [FID_OPEN] = true, [FID_GONE] = true},
     [FID_OPEN] = {[FID_GONE] = true},
+    [FID_VALUE] = {[FID_GONE] = true},
+    [FID_FILLING] = {[FID_GONE] = true},
 };
 
 void
@@ -129,13 +131,42 @@ fid_add(struct fids *t, struct pool *pool, uint32_t num, uint32_t max, struct fi
     return 0;
 }
 
+int
+fid_xattr(struct fids *t, struct fid *f, uint32_t size)
+{
+    size_t bytes = sizeof(struct xattr) + size;
+
+    if (bytes > XATTR_BYTES_MAX - t->xattr_bytes)
+        return -ENOSPC;
+    f->xattr = calloc(1, bytes);
+    if (f->xattr == NULL)
+        return -ENOMEM;
+    f->xattr->size = size;
+    t->xattr_bytes += (uint32_t)bytes;
+    return 0;
+}
+
 static void
-fid_forsake(struct pool *pool, struct fid *f)
+xattr_free(struct fids *t, struct fid *f)
+{
+    if (f->xattr == NULL)
+        return;
+    t->xattr_bytes -= (uint32_t)(sizeof(struct xattr) + f->xattr->size);
+    free(f->xattr);
+    f->xattr = NULL;
+}
+
+static void
+fid_forsake(struct fids *t, struct pool *pool, struct fid *f)
 {
     struct handle *node = f->node, *file = f->file;
+    struct place *place = f->place;
 
     fid_go(f, FID_GONE);
+    xattr_free(t, f);
     f->node = f->file = NULL;
+    f->place = NULL;
+    place_put(place);
     handle_put(file);
     handle_put(node);
     fid_put(pool, f);
@@ -150,7 +181,7 @@ fid_remove(struct fids *t, struct pool *pool, struct fid *f)
         at = &(*at)->chain;
     *at = f->chain;
     t->count--;
-    fid_forsake(pool, f);
+    fid_forsake(t, pool, f);
 }
 
 void
@@ -164,7 +195,7 @@ fid_clear(struct fids *t, struct pool *pool)
             struct fid *f = old.bucket[i];
 
             old.bucket[i] = f->chain;
-            fid_forsake(pool, f);
+            fid_forsake(&old, pool, f);
         }
     }
     free(old.bucket);

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ipc/limits.h"
+#include "worker/place.h"
 #include "worker/pool.h"
 #include "worker/share.h"
 
@@ -15,6 +17,8 @@
     X(WALKED)   /* names a file, not open */                                                       \
     X(CHANGING) /* an open, a create or a walk onto itself is under way */                         \
     X(OPEN)     /* open; stays so until it goes */                                                 \
+    X(VALUE)    /* holds the value of an extended attribute, to be read */                         \
+    X(FILLING)  /* is given the value of an extended attribute; Tclunk sets it */                  \
     X(GONE)     /* no longer in the table; requests may still hold it */
 
 enum fid_state {
@@ -24,14 +28,33 @@ enum fid_state {
         FID_STATES_END
 };
 
+/* The value of an extended attribute between the guest and the file. */
+struct xattr {
+    uint32_t size;              /* of the value */
+    uint32_t filled;            /* [0, filled) has come; what has not is zero */
+    uint32_t flags;             /* enum xattr_flag; FILLING */
+    uint32_t nkey;              /* FILLING */
+    uint8_t key[XATTR_KEY_MAX]; /* FILLING */
+    uint8_t value[];
+};
+#define XATTR_BYTES_MAX (1024u * 1024u) /* all that a connection's fids hold of them */
+
 struct fid {
     uint32_t num;
     uint32_t refs; /* one for the table, one for each request */
     enum fid_state state;
     bool narrowed;       /* attached ";ro" */
     bool reads, writes;  /* as opened */
+    bool directory;      /* as opened */
+    bool removes;        /* its file, when it is clunked */
+    bool locks;          /* a Tlock came through it */
     struct handle *node; /* owned; NULL while NEW */
     struct handle *file; /* owned; while OPEN */
+    struct place *place; /* owned; only in the older dialects; NULL: the root */
+    uint64_t dir_offset; /* where the next read of a directory goes on, older dialects */
+    uint64_t dir_cookie; /* and what that is for the helper */
+    uint32_t dir_count;  /* bytes that the first of these reads asked for */
+    struct xattr *xattr; /* owned; while VALUE or FILLING */
     struct fid *chain;
 };
 
@@ -40,6 +63,7 @@ struct fids {
     struct fid **bucket; /* owned */
     uint32_t nbuckets;   /* a power of two */
     uint32_t count;
+    uint32_t xattr_bytes; /* memory of their extended attributes */
 };
 
 /* NULL when there is none of that number. The table's reference. */
@@ -49,6 +73,9 @@ struct fid *fid_find(const struct fids *t, uint32_t num);
  * in use or is NOFID; -EMFILE: max are there; -ENOMEM.
  */
 int fid_add(struct fids *t, struct pool *pool, uint32_t num, uint32_t max, struct fid **ret);
+/* Memory for a value of size bytes, zeroed, f->xattr from now on. 0; -ENOSPC:
+ * the connection has its share of it; -ENOMEM. */
+int fid_xattr(struct fids *t, struct fid *f, uint32_t size);
 /* Out of the table, GONE: the number is free, what it held is put. */
 void fid_remove(struct fids *t, struct pool *pool, struct fid *f);
 /* All of them; the table is then empty and owns nothing. */

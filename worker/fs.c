@@ -63,6 +63,13 @@ walk_names(const Postern__V1__WalkReq *q)
     return n;
 }
 
+/* Who has no room for a value asks how large it is. */
+static uint32_t
+size_bound(uint32_t count)
+{
+    return count == 0 ? XATTR_SIZE_MAX : count;
+}
+
 uint32_t
 fs_bound(unsigned op, const ProtobufCMessage *req)
 {
@@ -73,6 +80,10 @@ fs_bound(unsigned op, const ProtobufCMessage *req)
         return ((const Postern__V1__WriteReq *)req)->count;
     case OP_READDIR:
         return ((const Postern__V1__ReaddirReq *)req)->count;
+    case OP_GETXATTR:
+        return size_bound(((const Postern__V1__GetxattrReq *)req)->count);
+    case OP_LISTXATTR:
+        return size_bound(((const Postern__V1__ListxattrReq *)req)->count);
     case OP_WALK:
         return walk_names((const Postern__V1__WalkReq *)req);
     default:
@@ -92,6 +103,22 @@ walk_lies(uint32_t asked, const Postern__V1__WalkRep *rep)
     return NULL;
 }
 
+static const char *
+getlock_lies(const Postern__V1__GetlockRep *rep)
+{
+    if (rep->type > LOCK_UNLOCK)
+        return "getlock: no such type";
+    if (rep->start > INT64_MAX || rep->length > (uint64_t)INT64_MAX + 1 - rep->start)
+        return "getlock: no such range";
+    return NULL;
+}
+
+static const char *
+parent_lies(const Postern__V1__ParentRep *rep)
+{
+    return rep->has_name && !name_ok(rep->name.data, rep->name.len) ? "parent: no such name" : NULL;
+}
+
 const char *
 fs_reply_lies(unsigned op, uint32_t bound, const ProtobufCMessage *rep)
 {
@@ -104,6 +131,24 @@ fs_reply_lies(unsigned op, uint32_t bound, const ProtobufCMessage *rep)
     case OP_READDIR:
         return ((const Postern__V1__ReaddirRep *)rep)->count > bound ? "readdir: more than asked"
                                                                      : NULL;
+    case OP_GETXATTR:
+        return ((const Postern__V1__GetxattrRep *)rep)->size > bound ? "getxattr: more than asked"
+                                                                     : NULL;
+    case OP_LISTXATTR:
+        return ((const Postern__V1__ListxattrRep *)rep)->size > bound ? "listxattr: more than asked"
+                                                                      : NULL;
+    case OP_GETLOCK:
+        return getlock_lies((const Postern__V1__GetlockRep *)rep);
+    case OP_GETATTR:
+        return ((const Postern__V1__GetattrRep *)rep)->target.len > TARGET_LEN_MAX
+                   ? "getattr: target too long"
+                   : NULL;
+    case OP_PARENT:
+        return parent_lies((const Postern__V1__ParentRep *)rep);
+    case OP_STAT:
+        return ((const Postern__V1__StatRep *)rep)->target.len > TARGET_LEN_MAX
+                   ? "stat: target too long"
+                   : NULL;
     case OP_READLINK:
         return ((const Postern__V1__ReadlinkRep *)rep)->target.len > TARGET_LEN_MAX
                    ? "readlink: target too long"

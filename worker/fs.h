@@ -70,7 +70,7 @@ void fs_blame(struct fs *fs, const char *what);
 /* NULL when rep can be an answer to that request, else what is wrong with it.
  * bound: how much was asked for, fs_bound() of the request. */
 const char *fs_reply_lies(unsigned op, uint32_t bound, const ProtobufCMessage *rep);
-/* READ, WRITE, READDIR: bytes; WALK: names; else 0. */
+/* READ, WRITE, READDIR, GETXATTR, LISTXATTR: bytes; WALK: names; else 0. */
 uint32_t fs_bound(unsigned op, const ProtobufCMessage *req);
 
 /* fs_mkdir(fs, &req, call) and its sisters: what fs_submit() returns. */

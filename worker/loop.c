@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -179,6 +180,20 @@ work(struct loop *l)
     return more;
 }
 
+/* How long to sleep at most; who waits for a lock shortens it. */
+static int
+patience(struct loop *l, int timeout_ms)
+{
+    struct timespec ts;
+    int pause;
+
+    if (l->tenant.locks_waiting == 0)
+        return timeout_ms;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    pause = tenant_pause(&l->tenant, (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
+    return timeout_ms < 0 || pause < timeout_ms ? pause : timeout_ms;
+}
+
 bool
 loop_once(struct loop *l, int timeout_ms)
 {
@@ -186,6 +201,7 @@ loop_once(struct loop *l, int timeout_ms)
     bool alive = true;
     int n;
 
+    timeout_ms = patience(l, timeout_ms);
     n = epoll_pwait(l->epoll_fd, ev, EVENTS, l->busy || !may_sleep(l) ? 0 : timeout_ms, NULL);
     if (n < 0 && errno != EINTR)
         die("epoll_pwait");

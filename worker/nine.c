@@ -1,10 +1,12 @@
 /*
- * The 9P2000.L session: version, tags, dispatch, attach, flush.
+ * The 9P session: version, tags, dispatch, attach, flush.
  *
  * Runs in: worker.   Trusts: nobody: every byte here is a guest's.
  * Owns: nothing; requests own what they hold.
  *
  * Decisions that the protocol leaves open:
+ *   a version is "9P2000.L", "9P2000.u" or "9P2000", with any suffix after a
+ *   dot; another suffix of 9P2000 is answered "9P2000";
  *   before a version is agreed on, anything but Tversion ends the connection;
  *   a Tversion in mid-session clunks all fids, waits for what is in flight,
  *   leaves it unanswered, and is then answered itself;
@@ -26,9 +28,10 @@
 #define QTSYMLINK 0x02
 
 static const struct nine_row rows[256] = {
-#define NINE(type, upper, lower, minimum, out_room, long_error)                                    \
+#define NINE(type, upper, lower, spoken_in, minimum, out_room, long_error)                         \
     [NINE_T##upper] = {.name = #lower,                                                             \
                        .handle = nine_t##lower,                                                    \
+                       .dialects = (spoken_in),                                                    \
                        .min = (minimum),                                                           \
                        .room = (out_room),                                                         \
                        .too_long = -(long_error)},
@@ -37,9 +40,9 @@ static const struct nine_row rows[256] = {
 };
 
 const struct nine_row *
-nine_row(uint8_t type)
+nine_row(uint8_t type, unsigned dialect)
 {
-    return rows[type].handle == NULL ? NULL : &rows[type];
+    return (rows[type].dialects & dialect) == 0 ? NULL : &rows[type];
 }
 
 void
@@ -100,40 +103,58 @@ answer_begin(struct conn *c, struct pen *w, uint8_t type, uint16_t tag)
 }
 
 static void
-answer_error(struct conn *c, uint16_t tag, int err)
+answer_error(struct conn *c, unsigned dialect, uint16_t tag, int err)
 {
     struct pen w;
 
-    answer_begin(c, &w, NINE_RLERROR, tag);
-    pen_u32(&w, (uint32_t)-err);
+    answer_begin(c, &w, nine_error_type(dialect), tag);
+    pen_error(&w, dialect, err);
     answer(c, &w);
 }
 
-/* "9P2000.L", or that and a vendor's suffix after a dot. */
-static bool
-version_known(struct str v)
-{
-    static const char ours[] = "9P2000.L";
-    static const size_t n = sizeof(ours) - 1;
+/* In the order in which they are tried: the longest that the offer is, or is
+ * with a suffix after a dot. */
+static const struct {
+    unsigned dialect;
+    const char *text;
+} versions[] = {{NINE_L, "9P2000.L"}, {NINE_U, "9P2000.u"}, {NINE_2000, "9P2000"}};
 
-    return v.n >= n && memcmp(v.p, ours, n) == 0 && (v.n == n || v.p[n] == '.');
+static unsigned
+version_dialect(struct str v)
+{
+    for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+        size_t n = strlen(versions[i].text);
+
+        if (v.n >= n && memcmp(v.p, versions[i].text, n) == 0 && (v.n == n || v.p[n] == '.'))
+            return versions[i].dialect;
+    }
+    return 0;
+}
+
+static const char *
+version_text(unsigned dialect)
+{
+    for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+        if (versions[i].dialect == dialect)
+            return versions[i].text;
+    }
+    return "unknown";
 }
 
 void
 nine_version_now(struct conn *c)
 {
-    const char *text = c->version.known ? "9P2000.L" : "unknown";
+    const char *text = version_text(c->version.dialect);
     struct pen w;
 
     c->resetting = false;
     if (c->version.msize < MSIZE_MIN) {
-        answer_error(c, c->version.tag, -EMSGSIZE);
+        answer_error(c, c->version.dialect, c->version.tag, -EMSGSIZE);
         return;
     }
-    if (c->version.known) {
-        c->versioned = true;
+    c->dialect = c->version.dialect;
+    if (c->dialect != 0)
         c->msize = c->version.msize;
-    }
     answer_begin(c, &w, NINE_RVERSION, c->version.tag);
     pen_u32(&w, c->version.msize);
     pen_str(&w, text, strlen(text));
@@ -147,20 +168,21 @@ version(struct conn *c, uint16_t tag, struct cursor *body)
     struct str text = cur_str(body);
 
     if (!cur_end(body)) {
-        if (!c->versioned)
+        if (c->dialect == 0)
             return -EPROTO;
-        answer_error(c, tag, -EPROTO);
+        answer_error(c, c->dialect, tag, -EPROTO);
         return 0;
     }
     if (msize > c->tenant->limits.msize)
         msize = c->tenant->limits.msize;
     c->version.tag = tag;
     c->version.msize = msize;
-    c->version.known = version_known(text);
-    c->versioned = false;
+    c->version.dialect = version_dialect(text);
+    c->dialect = 0;
     c->msize = MSIZE_MIN;
     c->resetting = true;
     fid_clear(&c->fids, &c->tenant->fids);
+    nine_lock_end(c);
     if (c->in_flight == 0)
         nine_version_now(c);
     return 0;
@@ -169,12 +191,12 @@ version(struct conn *c, uint16_t tag, struct cursor *body)
 void
 nine_too_long(struct conn *c, const uint8_t *head)
 {
-    const struct nine_row *row = nine_row(head[4]);
+    const struct nine_row *row = nine_row(head[4], c->dialect);
     struct cursor cur;
     int e = row != NULL ? row->too_long : -EOPNOTSUPP;
 
     cur_init(&cur, head + 5, 2);
-    answer_error(c, cur_u16(&cur), head[4] == NINE_TVERSION ? -EPROTO : e);
+    answer_error(c, c->dialect, cur_u16(&cur), head[4] == NINE_TVERSION ? -EPROTO : e);
 }
 
 static int
@@ -190,7 +212,7 @@ dispatch(struct request *r, const struct nine_row *row, struct cursor *body)
 int
 nine_message(struct conn *c, const uint8_t *p, uint32_t n, uint32_t size)
 {
-    const struct nine_row *row = nine_row(p[4]);
+    const struct nine_row *row = nine_row(p[4], c->dialect);
     struct cursor body;
     struct request *r;
     uint16_t tag;
@@ -200,10 +222,10 @@ nine_message(struct conn *c, const uint8_t *p, uint32_t n, uint32_t size)
     tag = cur_u16(&body);
     if (p[4] == NINE_TVERSION)
         return version(c, tag, &body);
-    if (!c->versioned)
+    if (c->dialect == 0)
         return -EPROTO;
     if (tag == NINE_NOTAG || request_by_tag(c, tag) != NULL) {
-        answer_error(c, tag, -EINVAL);
+        answer_error(c, c->dialect, tag, -EINVAL);
         return 0;
     }
     r = request_new(c, tag, p[4], row != NULL ? row->room : ROOM_SMALL);
@@ -283,6 +305,14 @@ attach_share(struct request *r, struct str aname)
 
 /* There is nothing to authenticate with: who may connect is the tenant. diod's
  * client library takes ENOENT, and no other error, to mean that. */
+/* A number that 9P2000 has not: every guest id is the share's one identity. */
+static void
+skip_n_uname(const struct request *r, struct cursor *c)
+{
+    if (r->conn->dialect != NINE_2000)
+        (void)cur_u32(c);
+}
+
 int
 nine_tauth(struct request *r, struct cursor *c)
 {
@@ -290,7 +320,7 @@ nine_tauth(struct request *r, struct cursor *c)
     (void)cur_u32(c); /* afid */
     (void)cur_str(c); /* uname */
     (void)cur_str(c); /* aname */
-    (void)cur_u32(c); /* n_uname */
+    skip_n_uname(r, c);
     return cur_end(c) ? -ENOENT : -EPROTO;
 }
 
@@ -305,7 +335,7 @@ nine_tattach(struct request *r, struct cursor *c)
 
     (void)cur_str(c); /* uname: data, never looked up */
     aname = cur_str(c);
-    (void)cur_u32(c); /* n_uname: every guest id is the share's one identity */
+    skip_n_uname(r, c);
     if (!cur_end(c))
         return -EPROTO;
     if (afid != NINE_NOFID)

@@ -27,52 +27,46 @@ struct record {
 } __attribute__((packed));
 #define RECORD_HEAD sizeof(struct record)
 
-struct entry {
-    struct record head;
-    char name[NAME_BUF]; /* ended by a NUL */
-    size_t len;
-};
-
-/*
- * Copy the record at from[0..n) and look at the copy. Its size, or 0: it is
- * not one. The memory is shared and may change meanwhile.
- */
-static size_t
-record_take(struct entry *e, const uint8_t *from, uint32_t n)
+size_t
+dir_entry_take(struct dir_entry *e, const uint8_t *from, uint32_t n)
 {
+    struct record head;
     size_t room;
 
     if (n < RECORD_HEAD + 2)
         return 0;
-    memcpy(&e->head, from, RECORD_HEAD);
-    if (e->head.size < RECORD_HEAD + 2 || e->head.size > n)
+    memcpy(&head, from, RECORD_HEAD);
+    if (head.size < RECORD_HEAD + 2 || head.size > n)
         return 0;
-    room = e->head.size - RECORD_HEAD;
+    e->ino = head.ino;
+    e->cookie = head.cookie;
+    e->type = head.type;
+    room = head.size - RECORD_HEAD;
     if (room > sizeof(e->name))
         room = sizeof(e->name);
     memcpy(e->name, from + RECORD_HEAD, room);
     e->len = strnlen(e->name, room);
     if (e->len == 0 || e->len == room || memchr(e->name, '/', e->len) != NULL)
         return 0;
-    return e->head.size;
+    return head.size;
 }
 
 /* Records into entries, as many as fit. False: what is there are no records. */
 static bool
 put_entries(struct pen *w, const uint8_t *from, uint32_t n)
 {
-    struct entry e;
+    struct dir_entry e;
 
     for (uint32_t at = 0; at < n;) {
-        size_t size = record_take(&e, from + at, n - at);
+        size_t size = dir_entry_take(&e, from + at, n - at);
 
         if (size == 0)
             return false;
         if (pen_left(w) < ENTRY_HEAD + e.len)
             return true;
-        pen_qid(w, e.head.ino, (uint32_t)DTTOIF(e.head.type), 0);
-        pen_u64(w, e.head.cookie);
-        pen_u8(w, e.head.type);
+        pen_qid(w, e.ino, (uint32_t)DTTOIF(e.type), 0);
+        pen_u64(w, e.cookie);
+        pen_u8(w, e.type);
         pen_str(w, e.name, e.len);
         at += (uint32_t)size;
     }
@@ -189,8 +183,8 @@ symlink_done(struct fs_call *call, int status, const ProtobufCMessage *m)
 }
 
 /* Stored as it is, never followed by us: any text without a NUL will do. */
-static int
-check_target(struct str s)
+int
+nine_target(struct str s)
 {
     if (s.n == 0)
         return -ENOENT;
@@ -214,7 +208,7 @@ nine_tsymlink(struct request *r, struct cursor *c)
     if (e == 0)
         e = nine_name(name);
     if (e == 0)
-        e = check_target(target);
+        e = nine_target(target);
     if (e < 0)
         return e;
     q.dir = r->node->id;

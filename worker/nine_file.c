@@ -6,6 +6,7 @@
  * Owns: nothing.
  */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "worker/nine.h"
 
@@ -21,14 +22,6 @@ enum dotl_flag {
     DOTL_DSYNC = 010000,
     DOTL_DIRECTORY = 0200000,
     DOTL_SYNC = 04000000,
-};
-
-/* How a file is to be opened, whatever dialect asked. */
-struct open_how {
-    bool valid;
-    bool reads, writes;
-    bool may_change; /* anything that a read-only share refuses, even if it would do nothing */
-    unsigned flags;  /* enum open_flag */
 };
 
 /* What is not named here (O_DIRECT, O_NONBLOCK, O_NOFOLLOW, O_CLOEXEC, ...)
@@ -58,9 +51,9 @@ open_how_dotl(uint32_t f)
     return how;
 }
 
-/* The fid is open, unless it went away meanwhile; then so does the file. */
-static void
-opens(struct request *r, uint64_t file, const Postern__V1__Attr *a)
+/* Unless the fid went away meanwhile; then so does the file. */
+void
+nine_opened(struct request *r, uint64_t file, const Postern__V1__Attr *a)
 {
     struct fid *f = r->fid;
     struct pen w;
@@ -71,6 +64,8 @@ opens(struct request *r, uint64_t file, const Postern__V1__Attr *a)
         r->fresh_file = NULL;
         f->reads = r->reads;
         f->writes = r->writes;
+        f->removes = r->removes;
+        f->directory = S_ISDIR(a->mode);
         fid_go(f, FID_OPEN);
     }
     reply_begin(r, &w, (uint8_t)(r->type + 1));
@@ -87,7 +82,7 @@ opened_to_read(struct fs_call *call, int status, const ProtobufCMessage *m)
     if (status < 0)
         reply_error(request_of(call), status);
     else
-        opens(request_of(call), rep->file, rep->attr);
+        nine_opened(request_of(call), rep->file, rep->attr);
 }
 
 static void
@@ -98,7 +93,7 @@ opened_to_write(struct fs_call *call, int status, const ProtobufCMessage *m)
     if (status < 0)
         reply_error(request_of(call), status);
     else
-        opens(request_of(call), rep->file, rep->attr);
+        nine_opened(request_of(call), rep->file, rep->attr);
 }
 
 /* What Tlopen and Tlcreate have in common: -EROFS first, then the rest. */
@@ -116,34 +111,61 @@ open_prepare(struct request *r, uint32_t num, const struct open_how *how, unsign
         return e;
     r->reads = how->reads;
     r->writes = how->writes;
+    r->removes = how->removes;
     r->fresh_file = handle_new(r->share, HANDLE_FILE);
     return r->fresh_file == NULL ? -ENOMEM : 0;
 }
 
 int
-nine_tlopen(struct request *r, struct cursor *c)
+nine_open(struct request *r, uint32_t num, const struct open_how *how)
 {
     Postern__V1__OpenReadReq rd = POSTERN__V1__OPEN_READ_REQ__INIT;
     Postern__V1__OpenWriteReq wr = POSTERN__V1__OPEN_WRITE_REQ__INIT;
-    uint32_t num = cur_u32(c);
-    struct open_how how = open_how_dotl(cur_u32(c));
-    int e;
+    int e = open_prepare(r, num, how, OP_OPEN_WRITE);
 
-    if (!cur_end(c))
-        return -EPROTO;
-    e = open_prepare(r, num, &how, OP_OPEN_WRITE);
     if (e < 0)
         return e;
-    if (how.writes || (how.flags & OPEN_TRUNC) != 0) {
+    if (how->writes || (how->flags & OPEN_TRUNC) != 0) {
         wr.node = r->node->id;
-        wr.flags = (how.flags & OPEN_WRITE_FLAGS) | (how.reads ? (unsigned)OPEN_READS : 0);
+        wr.flags = (how->flags & OPEN_WRITE_FLAGS) | (how->reads ? (unsigned)OPEN_READS : 0);
         r->call.done = opened_to_write;
         return fs_open_write(r->share->fs, &wr, &r->call);
     }
     rd.node = r->node->id;
-    rd.flags = how.flags & OPEN_READ_FLAGS;
+    rd.flags = how->flags & OPEN_READ_FLAGS;
     r->call.done = opened_to_read;
     return fs_open_read(r->share->fs, &rd, &r->call);
+}
+
+int
+nine_tlopen(struct request *r, struct cursor *c)
+{
+    uint32_t num = cur_u32(c);
+    struct open_how how = open_how_dotl(cur_u32(c));
+
+    return cur_end(c) ? nine_open(r, num, &how) : -EPROTO;
+}
+
+void
+nine_becomes(struct request *r)
+{
+    struct fid *f = r->fid;
+
+    if (f->state != FID_CHANGING)
+        return;
+    handle_put(f->node);
+    f->node = r->fresh_node;
+    r->fresh_node = NULL;
+    place_put(f->place);
+    f->place = r->fresh_place;
+    r->fresh_place = NULL;
+}
+
+void
+nine_will_be(struct request *r, struct str name)
+{
+    if (r->conn->dialect != NINE_L)
+        r->fresh_place = place_new(&r->conn->tenant->places, r->node, name);
 }
 
 static void
@@ -151,35 +173,23 @@ created(struct fs_call *call, int status, const ProtobufCMessage *m)
 {
     const Postern__V1__CreateRep *rep = (const Postern__V1__CreateRep *)m;
     struct request *r = request_of(call);
-    struct fid *f = r->fid;
 
     if (status < 0) {
         reply_error(r, status);
         return;
     }
     r->fresh_node->id = rep->node;
-    if (f->state == FID_CHANGING) { /* the fid of the directory becomes the file's */
-        handle_put(f->node);
-        f->node = r->fresh_node;
-        r->fresh_node = NULL;
-    }
-    opens(r, rep->file, rep->attr);
+    nine_becomes(r);
+    nine_opened(r, rep->file, rep->attr);
 }
 
 int
-nine_tlcreate(struct request *r, struct cursor *c)
+nine_create(struct request *r, uint32_t num, struct str name, const struct open_how *how,
+            uint32_t mode)
 {
     Postern__V1__CreateReq q = POSTERN__V1__CREATE_REQ__INIT;
-    uint32_t num = cur_u32(c);
-    struct str name = cur_str(c);
-    struct open_how how = open_how_dotl(cur_u32(c));
-    int e;
+    int e = open_prepare(r, num, how, OP_CREATE);
 
-    q.mode = cur_u32(c) & 07777;
-    (void)cur_u32(c); /* gid: the share has one identity */
-    if (!cur_end(c))
-        return -EPROTO;
-    e = open_prepare(r, num, &how, OP_CREATE);
     if (e == 0)
         e = nine_name(name);
     if (e < 0)
@@ -189,11 +199,25 @@ nine_tlcreate(struct request *r, struct cursor *c)
         return -ENOMEM;
     q.dir = r->node->id;
     q.name = msg_bytes(name.p, name.n);
-    q.flags = how.flags & (CREATE_FLAGS & ~(unsigned)OPEN_DIRECTORY);
-    if (how.reads)
-        q.flags |= how.writes ? (unsigned)OPEN_READS : (unsigned)OPEN_NOWRITE;
+    nine_will_be(r, name);
+    q.mode = mode;
+    q.flags = how->flags & (CREATE_FLAGS & ~(unsigned)OPEN_DIRECTORY);
+    if (how->reads)
+        q.flags |= how->writes ? (unsigned)OPEN_READS : (unsigned)OPEN_NOWRITE;
     r->call.done = created;
     return fs_create(r->share->fs, &q, &r->call);
+}
+
+int
+nine_tlcreate(struct request *r, struct cursor *c)
+{
+    uint32_t num = cur_u32(c), mode;
+    struct str name = cur_str(c);
+    struct open_how how = open_how_dotl(cur_u32(c));
+
+    mode = cur_u32(c) & 07777;
+    (void)cur_u32(c); /* gid: the share has one identity */
+    return cur_end(c) ? nine_create(r, num, name, &how, mode) : -EPROTO;
 }
 
 static void
@@ -230,7 +254,7 @@ nine_tread(struct request *r, struct cursor *c)
         return -EPROTO;
     e = request_fid(r, num);
     if (e < 0)
-        return e;
+        return request_xattr(r, num) ? nine_xattr_read(r, q.offset, q.count) : e;
     if (r->file == NULL || !r->fid->reads)
         return -EBADF;
     if (q.offset > INT64_MAX)
@@ -240,6 +264,10 @@ nine_tread(struct request *r, struct cursor *c)
     if (q.count == 0) {
         reply_data(r, 0);
         return 0;
+    }
+    if (r->fid->directory && r->conn->dialect != NINE_L) {
+        r->count = q.count;
+        return nine_read_dir(r, q.offset);
     }
     e = request_payload(r, q.count);
     if (e < 0)
@@ -282,6 +310,8 @@ nine_twrite(struct request *r, struct cursor *c)
     if (!cur_end(c) || r->count != r->data)
         return -EPROTO;
     e = request_fid_to_write(r, num, OP_WRITE);
+    if (e == -EBADF && request_xattr(r, num))
+        return nine_xattr_write(r);
     if (e < 0)
         return e;
     if (r->file == NULL || !r->fid->writes)
@@ -317,31 +347,40 @@ nine_write_arrived(struct conn *c)
     struct request *r = c->incoming;
 
     c->incoming = NULL;
-    request_step(r, write_submit);
+    if (r->file == NULL)
+        nine_xattr_arrived(r);
+    else
+        request_step(r, write_submit);
 }
 
 int
-nine_tfsync(struct request *r, struct cursor *c)
+nine_fsync(struct request *r, bool datasync)
 {
     Postern__V1__FsyncReq q = POSTERN__V1__FSYNC_REQ__INIT;
-    uint32_t num = cur_u32(c);
-    int e;
 
-    q.datasync = cur_u32(c) != 0;
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, num);
-    if (e < 0)
-        return e;
-    if (r->file == NULL)
-        return -EBADF;
     if (fs_access(r->share->fs, OP_FSYNC, r->call.narrowed) < 0) {
         reply_empty(r); /* nothing was written, so all of it is on disk */
         return 0;
     }
     q.file = r->file->id;
+    q.datasync = datasync;
     r->call.done = nine_done_empty;
     return fs_fsync(r->share->fs, &q, &r->call);
+}
+
+int
+nine_tfsync(struct request *r, struct cursor *c)
+{
+    uint32_t num = cur_u32(c);
+    bool datasync = cur_u32(c) != 0;
+    int e;
+
+    if (!cur_end(c))
+        return -EPROTO;
+    e = request_fid(r, num);
+    if (e < 0)
+        return e;
+    return r->file == NULL ? -EBADF : nine_fsync(r, datasync);
 }
 
 static int
@@ -364,36 +403,55 @@ nine_close_now(struct request *r, struct handle *file)
 
 /* An open file is answered by its CLOSE, which waits until no read or write
  * on it is under way; for the guest the fid is gone at once. */
+void
+nine_clunk_close(struct request *r)
+{
+    struct handle *file = r->file;
+
+    r->file = NULL;
+    if (file == NULL) {
+        reply_empty(r);
+        return;
+    }
+    file->closer = r;
+    handle_put(file); /* may end r */
+}
+
 int
 nine_tclunk(struct request *r, struct cursor *c)
 {
     struct conn *conn = r->conn;
     uint32_t num = cur_u32(c);
-    struct handle *file;
     int e;
 
     if (!cur_end(c))
         return -EPROTO;
     e = request_fid(r, num);
     if (e < 0)
-        return e;
+        return request_xattr(r, num) ? nine_xattr_clunk(r) : e;
+    nine_lock_fid_goes(conn, r->fid);
     fid_remove(&conn->fids, &conn->tenant->fids, r->fid);
-    file = r->file;
-    r->file = NULL;
-    if (file == NULL) {
-        reply_empty(r);
-        return 0;
-    }
-    file->closer = r;
-    handle_put(file); /* may end r */
+    if (r->fid->removes)
+        nine_clunk_remove(r);
+    else
+        nine_clunk_close(r);
     return 0;
+}
+
+static int
+remove_submit(struct request *r)
+{
+    Postern__V1__RemoveReq q = POSTERN__V1__REMOVE_REQ__INIT;
+
+    q.node = r->node->id;
+    r->call.done = nine_done_empty;
+    return fs_remove(r->share->fs, &q, &r->call);
 }
 
 /* The fid goes in any case, the protocol says. */
 int
 nine_tremove(struct request *r, struct cursor *c)
 {
-    Postern__V1__RemoveReq q = POSTERN__V1__REMOVE_REQ__INIT;
     struct conn *conn = r->conn;
     uint32_t num = cur_u32(c);
     int e;
@@ -401,12 +459,16 @@ nine_tremove(struct request *r, struct cursor *c)
     if (!cur_end(c))
         return -EPROTO;
     e = request_fid(r, num);
+    if (e < 0 && request_xattr(r, num))
+        fid_remove(&conn->fids, &conn->tenant->fids, r->fid);
     if (e < 0)
         return e;
-    q.node = r->node->id;
-    r->call.done = nine_done_empty;
-    e = fs_remove(r->share->fs, &q, &r->call);
-    if (e != -EAGAIN)
+    e = fs_access(r->share->fs, OP_REMOVE, r->call.narrowed);
+    if (e == 0)
+        e = nine_by_name(r, remove_submit);
+    if (e != -EAGAIN) {
+        nine_lock_fid_goes(conn, r->fid);
         fid_remove(&conn->fids, &conn->tenant->fids, r->fid);
+    }
     return e;
 }

@@ -7,6 +7,7 @@
  * A walk is cut at every "..": the stretches between are one WALK each, and
  * ".." is PARENT, which the helper answers from its table, the root's parent
  * being the root. Linux never sends "..", so for Linux a walk is one call.
+ * In the older dialects the last name is a call of its own: see worker/place.h.
  * No names at all is a clone: the new fid shares the node, no call is made.
  *
  * From an open fid one may walk to another fid (Linux does, its parent fid
@@ -14,6 +15,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "worker/nine.h"
 
@@ -69,6 +71,9 @@ walk_ends(struct request *r)
         handle_put(f->node);
         f->node = w->here;
         w->here = NULL;
+        place_put(f->place);
+        f->place = r->fresh_place;
+        r->fresh_place = NULL;
         f->narrowed = r->call.narrowed;
         fid_go(f, FID_WALKED);
     }
@@ -102,6 +107,25 @@ walk_arrives(struct request *r, uint64_t node)
         request_step(r, walk_on);
 }
 
+/* Only the older dialects ask for a fid's name. */
+static bool
+keeps_names(const struct request *r)
+{
+    return r->conn->dialect != NINE_L;
+}
+
+/* By which name the walk came where it ends. Without memory for it the fid is
+ * one without a name, which costs it no more than that. */
+static void
+note_place(struct request *r, struct handle *dir, struct str name)
+{
+    const struct walk *w = r->walk;
+
+    r->fresh_place = place_new(&r->conn->tenant->places, dir, name);
+    if (r->fresh_place != NULL)
+        r->fresh_place->directory = S_ISDIR(w->step[w->n - 1].mode);
+}
+
 static void
 walked(struct fs_call *call, int status, const ProtobufCMessage *m)
 {
@@ -113,10 +137,16 @@ walked(struct fs_call *call, int status, const ProtobufCMessage *m)
         memcpy(&w->step[w->at], rep->steps.data, rep->steps.len);
         w->at += rep->done;
     }
-    if (status < 0 || rep->done < w->asked)
+    if (status < 0 || rep->done < w->asked) {
         walk_stops(r, status);
-    else
-        walk_arrives(r, rep->node);
+        return;
+    }
+    if (w->at == w->n && keeps_names(r)) {
+        struct handle *dir = w->here != NULL ? w->here : r->node;
+
+        note_place(r, dir, (struct str){w->name[w->n - 1], w->len[w->n - 1]});
+    }
+    walk_arrives(r, rep->node);
 }
 
 static void
@@ -132,6 +162,8 @@ went_up(struct fs_call *call, int status, const ProtobufCMessage *m)
     }
     w->step[w->at++] = (struct walk_step){
         .ino = rep->attr->ino, .mode = rep->attr->mode, .version = rep->attr->version};
+    if (rep->has_name && w->at == w->n && keeps_names(r))
+        note_place(r, NULL, (struct str){rep->name.data, rep->name.len});
     walk_arrives(r, rep->node);
 }
 
@@ -157,6 +189,17 @@ set_name(Postern__V1__WalkReq *q, uint32_t i, const uint8_t *name, size_t n)
     memcpy((uint8_t *)q + name_field[i].name, &b, sizeof(b));
 }
 
+/* How far one call may go: where names are kept, the last one goes by itself,
+ * so that the directory it is in is known. */
+static uint32_t
+stretch_end(const struct request *r)
+{
+    const struct walk *w = r->walk;
+    uint32_t last = w->n - 1;
+
+    return keeps_names(r) && w->at < last ? last : w->n;
+}
+
 /* Submit the next stretch. */
 static int
 walk_on(struct request *r)
@@ -177,7 +220,7 @@ walk_on(struct request *r)
     }
     walk.node = from;
     w->asked = 0;
-    for (uint32_t i = w->at; i < w->n && !is_dotdot(w, i); i++)
+    for (uint32_t i = w->at; i < stretch_end(r) && !is_dotdot(w, i); i++)
         set_name(&walk, w->asked++, w->name[i], w->len[i]);
     r->call.done = walked;
     return fs_walk(r->share->fs, &walk, &r->call);
@@ -226,6 +269,7 @@ clone(struct request *r)
 
     if (f != NULL) {
         f->node = handle_get(r->node);
+        f->place = place_get(r->place);
         f->narrowed = r->call.narrowed;
         fid_go(f, FID_WALKED);
     }

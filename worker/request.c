@@ -63,6 +63,10 @@ let_go(struct request *r)
         fs_payload_put(r->share->fs, r->call.payload, r->call.payload_len);
         c->payload_bytes -= r->call.payload_len;
     }
+    if (r->share != NULL && r->legacy.room != NULL) {
+        fs_payload_put(r->share->fs, r->legacy.room, r->legacy.room_len);
+        c->payload_bytes -= r->legacy.room_len;
+    }
     if (r->changes_fid && r->fid->state == FID_CHANGING)
         fid_go(r->fid, FID_WALKED);
     if (r->newfid != NULL && r->newfid->state == FID_NEW)
@@ -74,6 +78,11 @@ let_go(struct request *r)
     handle_put(r->other);
     handle_put(r->fresh_file);
     handle_put(r->fresh_node);
+    place_put(r->place);
+    place_put(r->fresh_place);
+    nine_lock_leave(r);
+    lock_owner_put(r->owner);
+    lock_spare_free(&c->tenant->ranges, r->spare);
     if (r->walk != NULL)
         walk_free(c->tenant, r->walk);
 }
@@ -192,8 +201,8 @@ reply_error(struct request *r, int err)
 {
     struct pen w;
 
-    reply_begin(r, &w, NINE_RLERROR);
-    pen_u32(&w, (uint32_t)-err);
+    reply_begin(r, &w, nine_error_type(r->conn->dialect));
+    pen_error(&w, r->conn->dialect, err);
     reply_end(r, &w);
 }
 
@@ -210,15 +219,28 @@ void
 request_flush(struct request *r, struct request *f)
 {
     DL_APPEND(r->flushes, f);
+    (void)nine_lock_cancel(r); /* what only waits ends here, unanswered */
 }
 
-/* NULL when there is no such fid or it does not name a file yet. */
+/* NULL when there is no such fid or it does not name a file, or not yet. */
 static struct fid *
 fid_named(const struct request *r, uint32_t num)
 {
     struct fid *f = fid_find(&r->conn->fids, num);
 
-    return f == NULL || f->state == FID_NEW ? NULL : f;
+    return f == NULL || f->state == FID_NEW || f->xattr != NULL ? NULL : f;
+}
+
+static void
+take_fid(struct request *r, struct fid *f)
+{
+    r->fid = fid_get(f);
+    r->node = handle_get(f->node);
+    r->place = place_get(f->place);
+    if (f->file != NULL)
+        r->file = handle_get(f->file);
+    r->share = f->node->share;
+    r->call.narrowed = f->narrowed;
 }
 
 int
@@ -228,13 +250,19 @@ request_fid(struct request *r, uint32_t num)
 
     if (f == NULL)
         return -EBADF;
-    r->fid = fid_get(f);
-    r->node = handle_get(f->node);
-    if (f->file != NULL)
-        r->file = handle_get(f->file);
-    r->share = f->node->share;
-    r->call.narrowed = f->narrowed;
+    take_fid(r, f);
     return 0;
+}
+
+bool
+request_xattr(struct request *r, uint32_t num)
+{
+    struct fid *f = fid_find(&r->conn->fids, num);
+
+    if (f == NULL || f->xattr == NULL)
+        return false;
+    take_fid(r, f);
+    return true;
 }
 
 int

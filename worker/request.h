@@ -11,9 +11,31 @@
 #include "worker/cursor.h"
 #include "worker/fid.h"
 #include "worker/fs.h"
+#include "worker/lock.h"
 #include "worker/share.h"
 
 struct walk; /* nine_walk.c */
+
+/* A Tlock that finds its range taken and may wait; nine_lock.c. */
+enum lock_wait {
+    LOCK_WAIT_NOT,   /* not in share.lockers */
+    LOCK_WAIT_IDLE,  /* nothing to do for it */
+    LOCK_WAIT_DUE,   /* to be tried again */
+    LOCK_WAIT_TRIES, /* its call is under way */
+};
+
+/* Twstat: what is to be set; Tread of a directory: how far it has come. */
+struct legacy {
+    int (*then)(struct request *); /* the step after the name was looked at */
+    uint32_t set;                  /* wstat: enum wstat_bit */
+    uint32_t mode, atime, mtime;   /* wstat */
+    uint32_t uid, gid;             /* wstat */
+    uint64_t length;               /* wstat */
+    uint8_t *room;                 /* read: slab space, given back when the request ends */
+    uint32_t room_len;             /* read: of it all; count bytes at its start are for entries */
+    uint32_t records, at;          /* read: bytes of records behind them; bytes of them done */
+    uint64_t cookie;               /* read: of what comes next */
+};
 
 struct request {
     struct fs_call call; /* first: a struct fs_call * of ours is a request */
@@ -22,23 +44,35 @@ struct request {
     uint8_t type;      /* the T-message's number */
     uint32_t out_room; /* bytes kept free for the reply in the connection's output */
     struct request *tag_next;
-    struct request *flushes;                /* utlist (prev, next): Tflush that wait for this */
-    struct request *prev, *next;            /* in flushes of another or in share.waiting */
-    int (*step)(struct request *);          /* while it waits for room: what to do then */
-    struct share *share;                    /* borrowed */
-    struct fid *fid;                        /* held: a reference */
-    struct fid *newfid;                     /* held: being made by this request */
-    struct handle *node, *other, *file;     /* held: what the call works on */
+    struct request *flushes;            /* utlist (prev, next): Tflush that wait for this */
+    struct request *prev, *next;        /* in flushes of another, share.waiting or share.lockers */
+    int (*step)(struct request *);      /* while it waits for room: what to do then */
+    struct share *share;                /* borrowed */
+    struct fid *fid;                    /* held: a reference */
+    struct fid *newfid;                 /* held: being made by this request */
+    struct handle *node, *other, *file; /* held: what the call works on */
     struct handle *fresh_node, *fresh_file; /* held: will take what the call gives */
     struct walk *walk;                      /* owned */
+    struct place *place, *fresh_place;      /* held: the fid's; what it will be, or a new name */
+    struct legacy legacy;                   /* what the older dialects keep between their calls */
     bool changes_fid;                       /* fid is CHANGING because of this request */
-    bool reads, writes;                     /* open, create: as asked */
+    bool reads, writes, removes;            /* open, create: as asked */
+    bool opens;                             /* create: what is made is to be open */
     uint64_t mask;                          /* getattr */
     uint64_t offset;                        /* write */
     uint64_t closing;                       /* clunk: the file */
     uint32_t count;                         /* read, readdir, write: bytes asked for */
     uint32_t got;                           /* write: bytes that have arrived */
     uint32_t data;                          /* write: bytes that follow the header */
+    struct lock_owner *owner;               /* held: a reference */
+    struct lock_range *spare;               /* owned; to note what is granted */
+    struct {
+        uint64_t start, last;
+        enum lock_type type;
+        enum lock_wait wait;
+        uint32_t flags;
+        unsigned tries; /* to open the owner's file */
+    } lock;
 };
 
 static inline struct request *
@@ -56,7 +90,7 @@ void request_drop(struct request *r);
 void request_undo(struct request *r);
 /* The request of that tag, or NULL. */
 struct request *request_by_tag(const struct conn *c, uint16_t tag);
-/* Let f wait for r's reply. */
+/* Let f wait for r's end. */
 void request_flush(struct request *r, struct request *f);
 
 /*
@@ -70,6 +104,9 @@ int request_fid_to_write(struct request *r, uint32_t num, unsigned op);
 /* The second fid of an operation on two: its node in r->other. 0; -EBADF;
  * -EROFS when either share refuses to be written; -EXDEV: two shares. */
 int request_other(struct request *r, uint32_t num, unsigned op);
+/* Take a fid that holds an extended attribute instead: to request_fid() it is
+ * none. False: there is no such fid, or it names a file. */
+bool request_xattr(struct request *r, uint32_t num);
 /* The fid goes to CHANGING until the request ends. -EINVAL: it is open, or
  * another request changes it. */
 int request_changes_fid(struct request *r);

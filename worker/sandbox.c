@@ -15,6 +15,12 @@
 
 static const struct rule rules[] = {
     {SCMP_SYS(epoll_pwait), ALWAYS, "loop.c: wait for events", ANY_FD, 0, {}},
+    {SCMP_SYS(clock_gettime),
+     ALWAYS,
+     "loop.c: when to try a lock again; a call only where the vDSO cannot tell",
+     ANY_FD,
+     0,
+     {}},
     {SCMP_SYS(epoll_ctl), ALWAYS, "loop.c: a new connection's events", ANY_FD, 0, {}},
     {SCMP_SYS(accept4),
      ALWAYS,

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 
+#include "worker/nine.h"
 #include "worker/request.h"
 
 void
@@ -81,6 +82,8 @@ chore_done(struct fs_call *call, int status, const ProtobufCMessage *rep)
     c->next = c->share->idle;
     c->share->idle = c;
     c->share->progress = true;
+    if (c->wakes)
+        nine_lock_wake(c->share, 0);
 }
 
 static int
@@ -90,6 +93,7 @@ release(struct share *sh, const struct handle *h, struct chore *c)
     Postern__V1__CloseReq shut = POSTERN__V1__CLOSE_REQ__INIT;
 
     c->call = (struct fs_call){.done = chore_done};
+    c->wakes = h->wakes;
     if (h->kind == HANDLE_FILE) {
         shut.file = h->id;
         return fs_close(sh->fs, &shut, &c->call);

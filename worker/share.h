@@ -24,6 +24,7 @@ struct handle {
     uint32_t refs;
     enum handle_kind kind;
     bool pinned;            /* the root, by attach: the helper does not count it */
+    bool wakes;             /* locks end with it: those who wait may go on */
     struct request *closer; /* borrowed; who gives it back when the last goes */
     struct handle *next;    /* in share.releases */
 };
@@ -32,6 +33,7 @@ struct handle {
 struct chore {
     struct fs_call call;
     struct share *share; /* borrowed */
+    bool wakes;          /* as the handle's */
     struct chore *next;  /* in share.idle */
 };
 #define CHORES 64
@@ -44,6 +46,8 @@ struct share {
     struct chore chores[CHORES];
     struct request *waiting; /* utlist; their next step found no room */
     struct conn *stalled;    /* utlist; their next message found no room */
+    struct request *lockers; /* utlist; wait for a lock, oldest first */
+    bool lock_due;           /* some of them are to be tried again */
     bool progress;           /* room may have come; tenant_round() looks */
 };
 

@@ -15,6 +15,9 @@
 #include "worker/nine.h"
 #include "worker/request.h"
 
+#define LOCK_PAUSE_MIN 50u /* ms */
+#define LOCK_PAUSE_MAX 1000u
+
 int
 tenant_init(struct tenant *t, const struct tenant_limits *l, struct fs *const *fs, size_t n)
 {
@@ -27,6 +30,9 @@ tenant_init(struct tenant *t, const struct tenant_limits *l, struct fs *const *f
     pool_init(&t->fids, sizeof(struct fid));
     pool_init(&t->handles, sizeof(struct handle));
     pool_init(&t->walks, walk_size());
+    pool_init(&t->owners, sizeof(struct lock_owner));
+    pool_init(&t->ranges, sizeof(struct lock_range));
+    pool_init(&t->places, sizeof(struct place));
     for (size_t i = 0; i < n; i++)
         share_init(&shares[i], fs[i], &t->handles);
     return 0;
@@ -41,6 +47,9 @@ tenant_done(struct tenant *t)
     pool_done(&t->fids);
     pool_done(&t->handles);
     pool_done(&t->walks);
+    pool_done(&t->owners);
+    pool_done(&t->ranges);
+    pool_done(&t->places);
     free(t->shares);
     *t = (struct tenant){.shares = NULL};
 }
@@ -128,6 +137,8 @@ tenant_round(struct tenant *t)
     for (size_t i = 0; i < t->nshares; i++) {
         if (t->shares[i].progress)
             share_retry(&t->shares[i]);
+        if (t->shares[i].lock_due)
+            nine_lock_retry(&t->shares[i]);
     }
     if (t->progress) {
         t->progress = false;
@@ -146,6 +157,33 @@ tenant_round(struct tenant *t)
 }
 
 void
+tenant_waits(struct tenant *t)
+{
+    if (t->locks_waiting++ == 0)
+        t->lock_at = UINT64_MAX;
+    t->lock_pause = 0;
+}
+
+int
+tenant_pause(struct tenant *t, uint64_t now)
+{
+    if (t->locks_waiting == 0)
+        return -1;
+    if (t->lock_pause == 0) {
+        t->lock_pause = LOCK_PAUSE_MIN;
+        if (t->lock_at > now + LOCK_PAUSE_MIN)
+            t->lock_at = now + LOCK_PAUSE_MIN;
+    }
+    if (now < t->lock_at)
+        return (int)(t->lock_at - now);
+    for (size_t i = 0; i < t->nshares; i++)
+        nine_lock_wake(&t->shares[i], 0);
+    t->lock_pause = t->lock_pause < LOCK_PAUSE_MAX / 2 ? t->lock_pause * 2 : LOCK_PAUSE_MAX;
+    t->lock_at = now + t->lock_pause;
+    return 0;
+}
+
+void
 tenant_close_all(struct tenant *t)
 {
     for (struct conn *c = t->conns; c != NULL; c = c->next)
@@ -159,5 +197,6 @@ tenant_is_idle(const struct tenant *t)
         if (!share_is_quiet(&t->shares[i]))
             return false;
     }
-    return t->requests.live == 0 && t->fids.live == 0 && t->handles.live == 0 && t->walks.live == 0;
+    return t->requests.live == 0 && t->fids.live == 0 && t->handles.live == 0 &&
+           t->walks.live == 0 && t->places.live == 0 && t->owners.live == 0 && t->ranges.live == 0;
 }

@@ -23,7 +23,7 @@ struct tenant {
     struct tenant_limits limits;
     struct share *shares; /* owned; [0, nshares) */
     size_t nshares;
-    struct pool requests, fids, handles, walks;
+    struct pool requests, fids, handles, walks, places, owners, ranges;
     struct conn *conns;   /* utlist (prev, next); all of them, owned */
     struct conn *run;     /* utlist (run_prev, run_next); may have something to do */
     struct conn *unsent;  /* utlist (out_prev, out_next); have output to write */
@@ -33,6 +33,10 @@ struct tenant {
     void (*watch_output)(void *loop, struct conn *c, bool on);
     void *loop;    /* borrowed; for watch_output */
     bool progress; /* a request slot came free while somebody was stalled */
+
+    uint32_t locks_waiting; /* requests in shares' lockers */
+    unsigned lock_pause;    /* ms until those are tried again; 0: somebody came since the last */
+    uint64_t lock_at;       /* ms on the caller's clock; UINT64_MAX: not set */
 };
 
 /* fs[0..n) stay the caller's and outlive the tenant. 0 or -ENOMEM. */
@@ -52,6 +56,16 @@ void tenant_progress(struct tenant *t, const struct fs *fs);
  * out. True when there is more to do at once, without any event.
  */
 bool tenant_round(struct tenant *t);
+
+/* Somebody waits for a lock now. */
+void tenant_waits(struct tenant *t);
+/*
+ * Locks that programs of the host let go of make no event: those who wait are
+ * tried again after a pause that grows. now: ms on any clock that only goes
+ * forward. How long to sleep at most, ms: 0, the next round has something to
+ * do; -1, nobody waits.
+ */
+int tenant_pause(struct tenant *t, uint64_t now);
 
 void tenant_close_all(struct tenant *t);
 /* Nothing of any guest is left: the state after start. For tests and bug(). */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "ipc/fd.h"
+#include "proxy-helper/mount.h"
 #include "tests/lib/contract.h"
 
 static const char *const points[] = {"a/m", "twin", "one", "loop", "proc"};
@@ -102,70 +103,10 @@ stat_status(struct contract *c, uint64_t dir, const char *name, Postern__V1__Att
     return r;
 }
 
-static int
-create_status(struct contract *c, uint64_t dir, const char *name, uint32_t flags)
-{
-    Postern__V1__CreateReq req = POSTERN__V1__CREATE_REQ__INIT;
-    const Postern__V1__CreateRep *rep;
-    int r;
-
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    req.mode = 0666;
-    req.flags = flags;
-    r = ask_create(&c->client, &req, &rep);
-    if (r == 0) {
-        uint64_t node = rep->node, file = rep->file;
-
-        close_file(c, file);
-        forget(c, node, 1);
-    }
-    return r;
-}
-
-static int
-mkdir_status(struct contract *c, uint64_t dir, const char *name)
-{
-    Postern__V1__MkdirReq req = POSTERN__V1__MKDIR_REQ__INIT;
-
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    req.mode = 0777;
-    return ask_mkdir(&c->client, &req, NULL);
-}
-
-static int
-unlink_status(struct contract *c, uint64_t dir, const char *name, bool directory)
-{
-    Postern__V1__UnlinkReq req = POSTERN__V1__UNLINK_REQ__INIT;
-
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    req.directory = directory;
-    return ask_unlink(&c->client, &req, NULL);
-}
-
-static int
-rename_status(struct contract *c, uint64_t dir, const char *name, uint64_t to, const char *new_name)
-{
-    Postern__V1__RenameReq req = POSTERN__V1__RENAME_REQ__INIT;
-
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    req.new_dir = to;
-    req.new_name = msg_bytes(new_name, strlen(new_name));
-    return ask_rename(&c->client, &req, NULL);
-}
-
 static uint64_t
 ino_of(struct contract *c, uint64_t node)
 {
-    Postern__V1__GetattrReq req = POSTERN__V1__GETATTR_REQ__INIT;
-    const Postern__V1__GetattrRep *rep;
-
-    req.node = node;
-    assert_int_equal(ask_getattr(&c->client, &req, &rep), 0);
-    return rep->attr->ino;
+    return attr_of_node(c, node).ino;
 }
 
 /* Down a path of several names. */
@@ -242,7 +183,7 @@ where_none_are_expected_they_are_not_entered(void **state)
     uint64_t a;
 
     (void)state;
-    if (!contract_limits_fds()) { /* the real one would not have started */
+    if (contract_is_sandboxed()) { /* the real one would not have started */
         assert_int_equal(contract_wait(c), 78);
         end(c);
         return;
@@ -252,7 +193,7 @@ where_none_are_expected_they_are_not_entered(void **state)
     assert_int_equal(walk_status(c, NODE_ROOT, "one"), -EXDEV);
     assert_int_equal(walk_status(c, NODE_ROOT, "loop"), -EXDEV);
     assert_int_equal(stat_status(c, a, "m", NULL), -EXDEV);
-    assert_int_equal(create_status(c, NODE_ROOT, "one", 0), -EXDEV);
+    assert_int_equal(create_at(c, NODE_ROOT, "one", 0), -EXDEV);
     forget(c, a, 1);
     end(c);
 }
@@ -274,11 +215,11 @@ what_is_hidden_is_not_there_and_cannot_be_made(void **state)
 
         assert_int_equal(walk_status(c, dir, name), -ENOENT);
         assert_int_equal(stat_status(c, dir, name, NULL), -ENOENT);
-        assert_int_equal(mkdir_status(c, dir, name), -EEXIST);
-        assert_int_equal(create_status(c, dir, name, 0), -EEXIST);
-        assert_int_equal(create_status(c, dir, name, OPEN_EXCL), -EEXIST);
-        assert_int_equal(unlink_status(c, dir, name, directory), -EBUSY);
-        assert_int_equal(rename_status(c, dir, name, dir, "else"), -EBUSY);
+        assert_int_equal(mkdir_at(c, dir, name, 0777), -EEXIST);
+        assert_int_equal(create_at(c, dir, name, 0), -EEXIST);
+        assert_int_equal(create_at(c, dir, name, OPEN_EXCL), -EEXIST);
+        assert_int_equal(unlink_at(c, dir, name, directory), -EBUSY);
+        assert_int_equal(rename_at(c, dir, name, dir, "else"), -EBUSY);
     }
     for (unsigned i = 0; i < COUNT(counts); i++) {
         list(c, NODE_ROOT, counts[i], &l);
@@ -307,7 +248,7 @@ what_is_crossed_is_part_of_the_share(void **state)
     assert_memory_equal(c->client.ch.slab, "inside", 6);
     close_file(c, file);
     forget(c, node, 1);
-    assert_int_equal(create_status(c, m, "new", OPEN_EXCL), 0);
+    assert_int_equal(create_at(c, m, "new", OPEN_EXCL), 0);
     assert_int_equal(access(below(c->path, "twin/new"), F_OK), 0);
     up.node = m;
     assert_int_equal(ask_parent(&c->client, &up, &rep), 0);
@@ -331,12 +272,12 @@ nothing_is_moved_or_linked_across(void **state)
     uint64_t m = go(c, "a/m"), twin = go(c, "twin");
 
     (void)state;
-    assert_int_equal(rename_status(c, m, "f", NODE_ROOT, "f"), -EXDEV);
-    assert_int_equal(rename_status(c, NODE_ROOT, "plain", m, "f"), -EXDEV);
-    assert_int_equal(rename_status(c, m, "f", twin, "g"), -EXDEV); /* as the kernel has it */
-    assert_int_equal(rename_status(c, NODE_ROOT, "twin", NODE_ROOT, "x"), -EBUSY);
-    assert_int_equal(unlink_status(c, NODE_ROOT, "twin", true), -EBUSY);
-    assert_int_equal(rename_status(c, m, "f", m, "g"), 0);
+    assert_int_equal(rename_at(c, m, "f", NODE_ROOT, "f"), -EXDEV);
+    assert_int_equal(rename_at(c, NODE_ROOT, "plain", m, "f"), -EXDEV);
+    assert_int_equal(rename_at(c, m, "f", twin, "g"), -EXDEV); /* as the kernel has it */
+    assert_int_equal(rename_at(c, NODE_ROOT, "twin", NODE_ROOT, "x"), -EBUSY);
+    assert_int_equal(unlink_at(c, NODE_ROOT, "twin", true), -EBUSY);
+    assert_int_equal(rename_at(c, m, "f", m, "g"), 0);
     link.node = walk_to(c, m, "g");
     link.dir = NODE_ROOT;
     link.name = msg_bytes("l", 1);
@@ -380,18 +321,21 @@ check_numbers(struct contract *c, uint64_t dir, uint64_t above, struct listing *
 static void
 all_numbers(struct contract *c, struct listing *seen)
 {
-    static const char *const dirs[] = {"a", "a/m", "a/m/d", "twin", "twin/d", "loop", "loop/a"};
-    static const int above[] = {-1, 0, 1, -1, 3, -1, 5};
-    uint64_t ino[COUNT(dirs)], root = ino_of(c, NODE_ROOT);
+    static const struct {
+        const char *path;
+        unsigned above;
+    } dirs[] = {{"", 0},     {"a", 0},      {"a/m", 1},  {"a/m/d", 2},
+                {"twin", 0}, {"twin/d", 4}, {"loop", 0}, {"loop/a", 6}};
+    uint64_t ino[COUNT(dirs)];
 
     *seen = (struct listing){0};
-    check_numbers(c, NODE_ROOT, root, seen);
     for (unsigned i = 0; i < COUNT(dirs); i++) {
-        uint64_t node = go(c, dirs[i]);
+        uint64_t node = go(c, dirs[i].path);
 
         ino[i] = ino_of(c, node);
-        check_numbers(c, node, above[i] < 0 ? root : ino[above[i]], seen);
-        forget(c, node, 1);
+        check_numbers(c, node, ino[dirs[i].above], seen);
+        if (node != NODE_ROOT)
+            forget(c, node, 1);
     }
 }
 
@@ -413,6 +357,64 @@ numbers_differ_everywhere_and_stay_over_a_restart(void **state)
     assert_memory_equal(&first, &second, sizeof(first));
     (void)contract_close(again);
     end(c);
+}
+
+static void
+make_two(const char *path)
+{
+    static const char *const dirs[] = {"a", "a/m", "twin", "loop"};
+
+    for (unsigned i = 0; i < COUNT(dirs); i++)
+        assert_int_equal(mkdir(below(path, dirs[i]), 0777), 0);
+    assert_int_equal(mount("none", below(path, "a/m"), "tmpfs", 0, "mode=0777"), 0);
+    assert_int_equal(mkdir(below(path, "a/m/1"), 0777), 0);
+    assert_int_equal(mkdir(below(path, "a/m/2"), 0777), 0);
+    assert_int_equal(mount(below(path, "a/m/1"), below(path, "twin"), NULL, MS_BIND, NULL), 0);
+    assert_int_equal(mount(below(path, "a/m/2"), below(path, "loop"), NULL, MS_BIND, NULL), 0);
+}
+
+static uint64_t
+ino_at(struct contract *c, const char *path)
+{
+    uint64_t node = go(c, path), ino = ino_of(c, node);
+
+    forget(c, node, 1);
+    return ino;
+}
+
+static void
+numbers_do_not_depend_on_who_is_met_first(void **state)
+{
+    struct contract *c = serve(SUBMOUNTS_CROSS, make_two), *again = contract_again(c);
+    uint64_t twin = ino_at(c, "twin"), loop = ino_at(c, "loop"), m = ino_at(c, "a/m");
+
+    (void)state;
+    assert_true(ino_at(again, "a/m") == m);
+    assert_true(ino_at(again, "loop") == loop);
+    assert_true(ino_at(again, "twin") == twin);
+    (void)contract_close(again);
+    end(c);
+}
+
+/* As btrfs's subvolumes: no mounts, but numbers of their own. */
+static void
+devices_that_are_no_mounts_have_other_numbers_too(void **state)
+{
+    const struct statx root = {.stx_mnt_id = 7, .stx_dev_minor = 3, .stx_ino = 256};
+    struct statx st = root;
+    struct mounts m = {.mode = SUBMOUNTS_CROSS};
+
+    (void)state;
+    mounts_root(&m, &root);
+    assert_true(mounts_ino_of(&m, &root) == 256);
+    st.stx_dev_minor = 4;
+    assert_int_equal(mounts_enter(&m, &st), 0);
+    assert_true(mounts_ino_of(&m, &st) != 256);
+    assert_true(mounts_ino_of(&m, &st) << 16 == (uint64_t)256 << 16);
+    st.stx_dev_minor = 5;
+    assert_true(mounts_ino_of(&m, &st) != mounts_ino(&m, 7, 4, 256));
+    st.stx_mnt_id = 8; /* a mount that nobody named */
+    assert_int_equal(mounts_enter(&m, &st), -ENOENT);
 }
 
 static void
@@ -440,7 +442,7 @@ a_mount_made_later_is_not_seen(void **state)
     uint64_t d;
 
     (void)state;
-    if (contract_limits_fds()) /* the helper's own mount namespace is what keeps it out */
+    if (!contract_is_sandboxed()) /* the helper's own mount namespace is what keeps it out */
         return;
     c = serve(SUBMOUNTS_CROSS, make_plain);
     d = go(c, "a");
@@ -466,7 +468,7 @@ the_fds_of_nodes_below_can_be_dropped_and_found_again(void **state)
     (void)state;
     for (unsigned i = 0; i < COUNT(nodes); i++) {
         (void)snprintf(name, sizeof(name), "n%u", i);
-        assert_int_equal(create_status(c, m, name, OPEN_EXCL), 0);
+        assert_int_equal(create_at(c, m, name, OPEN_EXCL), 0);
         nodes[i] = walk_to(c, m, name);
     }
     for (unsigned i = 0; i < COUNT(nodes); i++) {
@@ -488,6 +490,8 @@ main(void)
         cmocka_unit_test(what_is_crossed_is_part_of_the_share),
         cmocka_unit_test(nothing_is_moved_or_linked_across),
         cmocka_unit_test(numbers_differ_everywhere_and_stay_over_a_restart),
+        cmocka_unit_test(numbers_do_not_depend_on_who_is_met_first),
+        cmocka_unit_test(devices_that_are_no_mounts_have_other_numbers_too),
         cmocka_unit_test(the_kernels_own_file_systems_are_never_crossed),
         cmocka_unit_test(a_mount_made_later_is_not_seen),
         cmocka_unit_test(the_fds_of_nodes_below_can_be_dropped_and_found_again),

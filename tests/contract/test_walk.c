@@ -399,6 +399,59 @@ a_full_node_table_is_enfile_and_recovers(void **state)
 }
 
 static void
+getattr_tells_a_symlinks_target_to_who_asks(void **state)
+{
+    struct contract *c = *state;
+    Postern__V1__GetattrReq req = POSTERN__V1__GETATTR_REQ__INIT;
+    const Postern__V1__GetattrRep *rep;
+    char target[TARGET_LEN_MAX + 1];
+
+    memset(target, 't', sizeof(target));
+    target[TARGET_LEN_MAX] = '\0';
+    host_write(c, "f", "hello");
+    assert_int_equal(symlinkat(target, c->root, "l"), 0);
+    req.node = walk_to(c, NODE_ROOT, "l");
+    assert_int_equal(ask_getattr(&c->client, &req, &rep), 0);
+    assert_false(rep->has_target);
+    req.has_target = 1;
+    req.target = 1;
+    assert_int_equal(ask_getattr(&c->client, &req, &rep), 0);
+    assert_true(rep->has_target);
+    assert_int_equal(rep->target.len, TARGET_LEN_MAX);
+    assert_memory_equal(rep->target.data, target, TARGET_LEN_MAX);
+    forget(c, req.node, 1);
+    req.node = walk_to(c, NODE_ROOT, "f");
+    assert_int_equal(ask_getattr(&c->client, &req, &rep), 0);
+    assert_false(rep->has_target);
+    forget(c, req.node, 1);
+}
+
+static void
+a_parent_tells_its_own_name_but_for_the_root(void **state)
+{
+    struct contract *c = *state;
+    Postern__V1__ParentReq req = POSTERN__V1__PARENT_REQ__INIT;
+    const Postern__V1__ParentRep *rep;
+    uint64_t dir;
+
+    host_mkdir(c, "a");
+    host_mkdir(c, "a/b");
+    dir = walk_to(c, NODE_ROOT, "a");
+    req.node = walk_to(c, dir, "b");
+    assert_int_equal(ask_parent(&c->client, &req, &rep), 0);
+    assert_true(rep->has_name);
+    assert_int_equal(rep->name.len, 1);
+    assert_memory_equal(rep->name.data, "a", 1);
+    forget(c, req.node, 1);
+    req.node = dir;
+    assert_int_equal(ask_parent(&c->client, &req, &rep), 0);
+    assert_int_equal(rep->node, NODE_ROOT);
+    assert_false(rep->has_name);
+    forget(c, NODE_ROOT, 1);
+    forget(c, dir, 2);
+}
+
+static void
 stat_looks_at_a_name_and_makes_no_node(void **state)
 {
     struct contract *c = *state;
@@ -416,9 +469,13 @@ stat_looks_at_a_name_and_makes_no_node(void **state)
     assert_int_equal(rep->attr->mode, st.st_mode);
     assert_int_equal(rep->attr->size, 5);
     assert_int_equal(rep->attr->uid, 1000); /* contract_setup() */
+    assert_false(rep->has_target);
     req.name = msg_bytes("l", 1);
     assert_int_equal(ask_stat(&c->client, &req, &rep), 0);
     assert_true(S_ISLNK(rep->attr->mode));
+    assert_true(rep->has_target);
+    assert_int_equal(rep->target.len, 1);
+    assert_memory_equal(rep->target.data, "f", 1);
     req.name = msg_bytes("none", 4);
     assert_int_equal(ask_stat(&c->client, &req, NULL), -ENOENT);
     req.dir = walk_to(c, NODE_ROOT, "f");
@@ -482,6 +539,8 @@ main(void)
         CLAIM(attributes_show_the_one_owner_and_the_exact_times),
         CLAIM(a_name_may_be_any_bytes_up_to_255),
         CLAIM(a_chain_of_3000_directories_holds),
+        CLAIM(getattr_tells_a_symlinks_target_to_who_asks),
+        CLAIM(a_parent_tells_its_own_name_but_for_the_root),
         CLAIM(stat_looks_at_a_name_and_makes_no_node),
         CLAIM(statfs_says_what_the_host_says),
         CLAIM(readlink_gives_the_target_as_it_is),

@@ -403,6 +403,7 @@ a_capability_can_be_seen_where_policy_says_so(void **state)
     n = walk_to(c, NODE_ROOT, "f");
     assert_true(get(c, n, "security.capability", 100) >= (int)sizeof(cap)); /* or with whose root */
     assert_int_equal(listed(c, n, "security.capability"), 1);
+    assert_int_equal(get(c, n, "security.capability2", 100), -EOPNOTSUPP);
     {
         /* and falls when the file is written */
         uint64_t f = open_write(c, n, 0);

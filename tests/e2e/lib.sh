@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Shared by demo and run; sourced. A policy with two shares, its server, and
-# what the host can say about a tree.
+# Shared by the scripts here; sourced. A policy with two shares, its server,
+# scripts in guests and their counts, and what the host can say about a tree.
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,6 +9,7 @@ guest_cache=$bin/guest
 work=$(mktemp -d "${TMPDIR:-/tmp}/postern.XXXXXX")
 server=
 guest=
+passed=0 failed=0 skipped=0
 
 clean_up() {
     [ "$BASHPID" -eq $$ ] || return # a subshell that failed
@@ -46,10 +47,14 @@ eventually() {
 server_gone() { ! kill -0 "$server" 2>/dev/null; }
 listening() { [ -S "$work/blue.9p" ] || server_gone; }
 
+# Its children are all there when it says how to end it.
+serving() { grep -q 'Ctrl-C ends' "$work/server.log" || server_gone; }
+
 start_server() {
+    : >"$work/server.log"
     "$bin/postern" serve "$work/demo.policy" >"$work/server.log" 2>&1 </dev/null &
     server=$!
-    eventually listening && ! server_gone && return
+    eventually serving && ! server_gone && return
     echo "the server did not start:"
     cat "$work/server.log"
     return 1
@@ -80,6 +85,69 @@ run_guest() {
     guest=
     return $status
 }
+
+# --- counting -------------------------------------------------------------------
+check() { # CLAIM COMMAND...
+    local claim=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok $claim"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $claim"
+    fi
+}
+
+# A kernel that cannot be had is skipped, but not in CI.
+have_kernel() { # KERNEL
+    "$here/../guest/guestrun" --cache "$guest_cache" --kernel "$1" --fetch && return
+    if [ "${CI:-}" = true ]; then
+        failed=$((failed + 1))
+        echo "FAILED kernel $1: not to be had"
+    else
+        skipped=$((skipped + 1))
+        echo "SKIP: kernel $1: not to be had"
+    fi
+    return 1
+}
+
+# A script in the guest; every line "ok ..." or "FAILED ..." of it counts, and
+# its own count and exit status must agree with them.
+guest_suite() { # KERNEL NAME [GUESTRUN OPTION]... SCRIPT ARG...
+    local kernel=$1 name=$2 ok bad status log=$work/log
+    shift 2
+    run_guest --kernel "$kernel" --timeout 400 "$@" >"$log" 2>&1
+    status=$?
+    ok=$(grep -c '^ok ' "$log")
+    bad=$(grep -c '^FAILED ' "$log")
+    passed=$((passed + ok)) failed=$((failed + bad))
+    grep -v '^ok ' "$log"
+    if [ $status -eq 0 ] && [ "$bad" -eq 0 ] && grep -qx "$name: $ok passed, 0 failed" "$log"; then
+        return
+    fi
+    echo "$name: guest ended with status $status; the server said:"
+    tail -n 10 "$work/server.log"
+    return 1
+}
+
+# --- the server as the host sees it -------------------------------------------------
+# All descriptors of the server and its children.
+server_fds() {
+    local p n=0
+    for p in "$server" $(children "$server"); do
+        n=$((n + $(find "/proc/$p/fd" -mindepth 1 2>/dev/null | wc -l)))
+    done
+    echo $n
+}
+children() {
+    local c
+    for c in $(pgrep -P "$1"); do
+        echo "$c"
+        children "$c"
+    done
+}
+fds_are() { [ "$(server_fds)" -eq "$1" ]; }
 
 # Everything a tree is: content here, all that stat tells in tree_stats.
 tree_content() { # DIR

@@ -216,6 +216,77 @@ a_clone_carries_its_flags_from_the_start(void **state)
     }
 }
 
+static void
+a_clone_carries_its_flags_onto_what_is_mounted_below(void **state)
+{
+    const struct share_mount m = {.read_only = true};
+    const long must = 0x1 | 0x2 | 0x4 | 0x8 | 0x2000;
+    struct statfs st;
+    int fd, inside;
+
+    (void)state;
+    assert_int_equal(mount("x", below("share/dir"), "tmpfs", 0, "size=64k"), 0);
+    fd = share_mount_clone(fx.share_fd, &m);
+    assert_true(fd >= 0);
+    inside = openat(fd, "dir", O_PATH | O_CLOEXEC);
+    assert_true(inside >= 0);
+    assert_int_equal(umount2(below("share/dir"), MNT_DETACH), 0);
+    assert_int_equal(fstatfs(inside, &st), 0);
+    assert_int_equal(st.f_type, 0x01021994);
+    assert_int_equal(st.f_flags & must, must);
+    assert_int_equal(openat(inside, "new", O_WRONLY | O_CREAT | O_CLOEXEC, 0644), -1);
+    assert_int_equal(errno, EROFS);
+    close(inside);
+    close(fd);
+}
+
+static void
+mounts_below_are_listed_once_each_with_a_number_of_their_path(void **state)
+{
+    static const char *const names[] = {"m/tmp", "m/proc", "m/with \\ blank", "m/twice", "m/away"};
+    struct submounts found, again;
+    char root[192];
+    struct stat st;
+    size_t at;
+    int fd;
+
+    (void)state;
+    assert_int_equal(mkdir(below("m"), 0755), 0);
+    for (unsigned i = 0; i < COUNT(names); i++) {
+        assert_int_equal(mkdir(below(names[i]), 0755), 0);
+        if (i != 1)
+            assert_int_equal(mount("x", below(names[i]), "tmpfs", 0, "size=64k"), 0);
+    }
+    assert_int_equal(mount("x", below("m/twice"), "tmpfs", 0, "size=64k"), 0);
+    if (!fx.rootless) /* there, the kernel wants one that is wholly visible */
+        assert_int_equal(mount("x", below("m/proc"), "proc", 0, NULL), 0);
+    (void)snprintf(root, sizeof(root), "%s", below("m"));
+    fd = share_root_open(root, SUBMOUNTS_CROSS, &st, &at);
+    assert_true(fd >= 0);
+    assert_int_equal(share_submounts(root, fd, &found), 0);
+    assert_true(found.any);
+    assert_int_equal(found.n, 4);
+    assert_int_equal(stat(below("m/away"), &st), 0); /* the first by name */
+    assert_int_equal(found.at[0].ino, st.st_ino);
+    assert_int_equal(found.at[0].dev, st.st_dev);
+    for (unsigned i = 0; i < found.n; i++) {
+        assert_in_range(found.at[i].number, 1, SUBMOUNT_NUMBER_MAX);
+        for (unsigned j = 0; j < i; j++)
+            assert_int_not_equal(found.at[i].number, found.at[j].number);
+    }
+    assert_int_equal(umount2(below("m/away"), MNT_DETACH), 0);
+    assert_int_equal(share_submounts(root, fd, &again), 0);
+    assert_int_equal(again.n, 3);
+    for (unsigned i = 0; i < again.n; i++)
+        assert_int_equal(again.at[i].number, found.at[i + 1].number);
+    for (unsigned i = 0; i < COUNT(names); i++)
+        while (umount2(below(names[i]), MNT_DETACH) == 0)
+            ;
+    assert_int_equal(share_submounts(root, fd, &again), 0);
+    assert_false(again.any);
+    close(fd);
+}
+
 /* The share is root's; the helper sees it as its own, and what it makes is
  * root's again on the disk. */
 static void
@@ -288,6 +359,8 @@ main(int argc, char **argv)
         cmocka_unit_test(a_tree_with_a_mount_below_is_refused),
         cmocka_unit_test(a_mount_below_a_name_with_spaces_is_seen),
         cmocka_unit_test(a_clone_carries_its_flags_from_the_start),
+        cmocka_unit_test(a_clone_carries_its_flags_onto_what_is_mounted_below),
+        cmocka_unit_test(mounts_below_are_listed_once_each_with_a_number_of_their_path),
         cmocka_unit_test(an_idmapped_mount_swaps_owners_both_ways),
         cmocka_unit_test(what_cannot_be_mapped_says_so),
     };

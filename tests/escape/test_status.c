@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -409,13 +410,23 @@ static void
 a_share_that_is_not_what_was_said_is_refused(void **state)
 {
     const struct share_mount writable = {.read_only = false};
+    const struct share_mount with_one_below = {.read_only = true};
     struct outcome out;
+    char dir[96];
     int fd;
 
     (void)state;
     fd = share_mount_clone(fx.share_fd, &writable);
     assert_true(fd >= 0);
     run_with_mount(fd, &out);
+    close(fd);
+    assert_refused(&out, "check mounts");
+    (void)snprintf(dir, sizeof(dir), "%s/dir", fx.share);
+    assert_int_equal(mount("x", dir, "tmpfs", 0, "size=64k"), 0);
+    fd = share_mount_clone(fx.share_fd, &with_one_below);
+    assert_int_equal(umount2(dir, MNT_DETACH), 0);
+    assert_true(fd >= 0);
+    run_with_mount(fd, &out); /* the profile does not say submounts */
     close(fd);
     assert_refused(&out, "check mounts");
     run_with_mount(fx.share_fd, &out); /* a directory, not a mount */

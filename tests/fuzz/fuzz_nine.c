@@ -7,7 +7,9 @@
  * type and a tag precede (the size comes by itself); 200 let the shares
  * answer, 201 hold them, 202 the newest call is answered first, 203 the guest
  * stops or starts to read, 204 little room, 205 much, 206 another guest of the
- * same tenant; else run.
+ * same tenant, 207 a program of the host locks, 208 unlocks, 209 time passes;
+ * from 210 a message with what it needs to work, made of the four bytes behind;
+ * else run.
  *
  * When it ends, everything must be given back: rig_free() looks.
  */
@@ -16,6 +18,8 @@
 #include "ipc/log.h"
 #include "tests/lib/rig.h"
 #include "tests/lib/test.h"
+
+static uint64_t clock_ms;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -60,9 +64,62 @@ command(struct rig *rig, struct guest **g, uint8_t c)
         rig_run(rig);
         *g = guest_begins(rig, !rig->hold);
         break;
+    case 207:
+        synth_host_locks(rig->rw, "file", LOCK_FOR_WRITE, 0, 8);
+        break;
+    case 208:
+        synth_host_locks(rig->rw, "file", LOCK_UNLOCK, 0, 64);
+        break;
+    case 209:
+        clock_ms += 700;
+        (void)tenant_pause(&rig->tenant, clock_ms);
+        break;
     default:
         rig_run(rig);
     }
+}
+
+/* Messages that random bytes would hardly ever be: c says which, p[0..4) the rest. */
+static void
+decent(struct guest *g, uint8_t c, const uint8_t *p)
+{
+    const uint32_t fid = 2 + p[0] % 6u, pid = p[3] >> 5;
+    const uint16_t tag = p[1] >> 4;
+    const uint64_t at = p[2] % 16u, len = p[3] % 16u;
+    static const uint8_t data[16];
+    uint8_t msg[256];
+    size_t n;
+
+    switch (c) {
+    case 210:
+        n = msg_make(msg, sizeof(msg), TLOCK, tag, "414884s", fid, p[1] % 3u, p[2] >> 7, at, len,
+                     pid, "h");
+        break;
+    case 211:
+        n = msg_make(msg, sizeof(msg), TGETLOCK, tag, "41884s", fid, p[1] % 3u, at, len, pid, "h");
+        break;
+    case 212:
+        n = msg_make(msg, sizeof(msg), TXATTRCREATE, tag, "4s84", fid, "user.a", len, pid % 3);
+        break;
+    case 213:
+        n = msg_make(msg, sizeof(msg), TXATTRWALK, tag, "44s", fid, 2 + p[3] % 6u,
+                     p[2] % 2 == 0 ? "" : "user.a");
+        break;
+    case 214:
+        n = msg_make(msg, sizeof(msg), TWRITE, tag, "484r", fid, at, (uint32_t)len, data,
+                     (size_t)len);
+        break;
+    case 215:
+        n = msg_make(msg, sizeof(msg), TCLUNK, tag, "4", fid);
+        break;
+    case 216:
+        n = msg_make(msg, sizeof(msg), TFLUSH, tag, "2", p[3] >> 4);
+        break;
+    default:
+        n = msg_make(msg, sizeof(msg), TWALK, tag, "442s", 0u, fid, 1u, "file");
+        break;
+    }
+    (void)guest_bytes(g, msg, n);
 }
 
 /* The message at p: type, tag, body. How many bytes of the input it took. */
@@ -70,9 +127,10 @@ static size_t
 message(struct guest *g, const uint8_t *p, size_t n, size_t body)
 {
     static const uint8_t types[] = {
-        TSTATFS,  TLOPEN,   TLCREATE, TSYMLINK, TMKNOD, TRENAME,   TREADLINK, TGETATTR,
-        TSETATTR, TREADDIR, TFSYNC,   TLINK,    TMKDIR, TRENAMEAT, TUNLINKAT, TVERSION,
-        TATTACH,  TFLUSH,   TWALK,    TREAD,    TWRITE, TCLUNK,    TREMOVE,   TXATTRWALK,
+        TSTATFS,   TLOPEN,   TLCREATE,   TSYMLINK, TMKNOD,   TRENAME,      TREADLINK,
+        TGETATTR,  TSETATTR, TREADDIR,   TFSYNC,   TLINK,    TMKDIR,       TRENAMEAT,
+        TUNLINKAT, TVERSION, TATTACH,    TFLUSH,   TWALK,    TREAD,        TWRITE,
+        TCLUNK,    TREMOVE,  TXATTRWALK, TLOCK,    TGETLOCK, TXATTRCREATE,
     };
     uint8_t msg[128];
     size_t len;
@@ -95,6 +153,15 @@ feed(struct rig *rig, struct guest *g, const uint8_t *p, size_t n)
         size_t len = c;
 
         n--;
+        if (c >= 210 && c < 220) {
+            if (n < 4)
+                return;
+            decent(g, c, p);
+            rig_run(rig);
+            p += 4;
+            n -= 4;
+            continue;
+        }
         if (c >= 200) {
             if (c == 206 && ++guests > 8)
                 return;
@@ -119,6 +186,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     const struct tenant_limits l = {.connections = 16, .fids = 20, .in_flight = 10, .msize = 65536};
     struct rig *rig = rig_new(&l);
 
+    clock_ms = 1;
     log_level(LOG_CRIT);
     synth_put_dir(rig->rw, "dir");
     synth_put_file(rig->rw, "file", "hello", 5);

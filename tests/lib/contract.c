@@ -64,6 +64,12 @@ sandboxed_helper(void)
 }
 
 bool
+contract_is_sandboxed(void)
+{
+    return sandboxed_helper() != NULL;
+}
+
+bool
 contract_limits_fds(void)
 {
     return sandboxed_helper() == NULL;
@@ -167,7 +173,7 @@ static void
 serve_sandboxed(struct contract_impl *on, const char *path)
 {
     struct share_mount m = {.read_only = on->o.read_only,
-                            .idmap = true,
+                            .idmap = !on->o.no_idmap,
                             .idmap_top = on->o.submounts != SUBMOUNTS_CROSS,
                             .uid = JAIL_ID,
                             .gid = JAIL_ID};
@@ -455,6 +461,95 @@ write_at(struct contract *c, uint64_t file, uint64_t offset, const void *data, u
         (void)memcpy(c->client.ch.slab, data, count);
     r = ask_write(&c->client, &req, &rep);
     return r < 0 ? r : (int64_t)rep->count;
+}
+
+int
+create_at(struct contract *c, uint64_t dir, const char *name, uint32_t flags)
+{
+    Postern__V1__CreateReq req = POSTERN__V1__CREATE_REQ__INIT;
+    const Postern__V1__CreateRep *rep;
+    int r;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    req.mode = 0666;
+    req.flags = flags;
+    r = ask_create(&c->client, &req, &rep);
+    if (r == 0) {
+        uint64_t node = rep->node;
+
+        close_file(c, rep->file);
+        forget(c, node, 1);
+    }
+    return r;
+}
+
+int
+mkdir_at(struct contract *c, uint64_t dir, const char *name, uint32_t mode)
+{
+    Postern__V1__MkdirReq req = POSTERN__V1__MKDIR_REQ__INIT;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    req.mode = mode;
+    return ask_mkdir(&c->client, &req, NULL);
+}
+
+int
+unlink_at(struct contract *c, uint64_t dir, const char *name, bool directory)
+{
+    Postern__V1__UnlinkReq req = POSTERN__V1__UNLINK_REQ__INIT;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    req.directory = directory;
+    return ask_unlink(&c->client, &req, NULL);
+}
+
+int
+rename_at(struct contract *c, uint64_t dir, const char *name, uint64_t new_dir,
+          const char *new_name)
+{
+    Postern__V1__RenameReq req = POSTERN__V1__RENAME_REQ__INIT;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    req.new_dir = new_dir;
+    req.new_name = msg_bytes(new_name, strlen(new_name));
+    return ask_rename(&c->client, &req, NULL);
+}
+
+Postern__V1__Attr
+attr_of_node(struct contract *c, uint64_t node)
+{
+    Postern__V1__GetattrReq req = POSTERN__V1__GETATTR_REQ__INIT;
+    const Postern__V1__GetattrRep *rep;
+
+    req.node = node;
+    assert_int_equal(ask_getattr(&c->client, &req, &rep), 0);
+    return *rep->attr;
+}
+
+int
+chmod_node(struct contract *c, uint64_t node, uint32_t mode)
+{
+    Postern__V1__SetattrReq req = POSTERN__V1__SETATTR_REQ__INIT;
+
+    req.node = node;
+    req.has_mode = true;
+    req.mode = mode;
+    return ask_setattr(&c->client, &req, NULL);
+}
+
+int
+truncate_node(struct contract *c, uint64_t node, uint64_t size)
+{
+    Postern__V1__SetattrReq req = POSTERN__V1__SETATTR_REQ__INIT;
+
+    req.node = node;
+    req.has_size = true;
+    req.size = size;
+    return ask_setattr(&c->client, &req, NULL);
 }
 
 void

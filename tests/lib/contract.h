@@ -19,7 +19,8 @@ struct contract_options {
     bool allow_set_id;
     unsigned xattrs; /* enum xattr_share bits; 0: the default, user */
     bool no_xattrs;
-    bool forked; /* by a process of its own, whose end can be awaited */
+    bool no_idmap; /* the sandboxed helper is nobody in particular: what it may, others may */
+    bool forked;   /* by a process of its own, whose end can be awaited */
     uint32_t present_uid, present_gid;
     uint32_t nodes, node_fds, files; /* 0: plenty */
     enum share_submounts submounts;
@@ -50,6 +51,8 @@ struct contract *contract_open(const struct contract_options *o);
 /* A second server of what c serves, with the same options, as after a restart.
  * contract_close() of it leaves the directory to c. */
 struct contract *contract_again(const struct contract *c);
+/* It is the real helper that serves: not as root, and in the kernel's hands. */
+bool contract_is_sandboxed(void);
 /* True when node_fds of the options counts. */
 bool contract_limits_fds(void);
 /* Stop serving and return what the server still held, then remove the
@@ -75,6 +78,16 @@ void close_file(struct contract *c, uint64_t file);
 int64_t read_at(struct contract *c, uint64_t file, uint64_t offset, uint32_t count);
 int64_t write_at(struct contract *c, uint64_t file, uint64_t offset, const void *data,
                  uint32_t count);
+/* Status; what was made or opened is given back at once. */
+int create_at(struct contract *c, uint64_t dir, const char *name, uint32_t flags);
+int mkdir_at(struct contract *c, uint64_t dir, const char *name, uint32_t mode);
+int unlink_at(struct contract *c, uint64_t dir, const char *name, bool directory);
+int rename_at(struct contract *c, uint64_t dir, const char *name, uint64_t new_dir,
+              const char *new_name);
+/* The attributes of a node; chmod and truncate of it: status. */
+Postern__V1__Attr attr_of_node(struct contract *c, uint64_t node);
+int chmod_node(struct contract *c, uint64_t node, uint32_t mode);
+int truncate_node(struct contract *c, uint64_t node, uint64_t size);
 /* On the host. */
 void host_write(struct contract *c, const char *name, const char *text);
 void host_mkdir(struct contract *c, const char *name);

@@ -279,9 +279,13 @@ guest_next(struct guest *g, struct msg *m)
 static struct msg
 ask(struct guest *g, uint8_t type, const char *fmt, va_list *ap)
 {
-    uint16_t tag = type == TVERSION ? NOTAG : ++g->last_tag;
+    uint16_t tag = NOTAG;
     struct msg m;
 
+    if (type != TVERSION && ++g->last_tag == NOTAG)
+        g->last_tag = 1;
+    if (type != TVERSION)
+        tag = g->last_tag;
     send_all(g, type, tag, fmt, ap);
     rig_run(g->rig);
     assert_true(guest_next(g, &m));

@@ -17,6 +17,7 @@
 
 #define NODES 4096u
 #define FILES 4096u
+#define LOCK_BYTES 64u
 #define ID(turn, i) ((uint64_t)(turn) << 32 | (i))
 
 struct entry {
@@ -24,6 +25,13 @@ struct entry {
     uint64_t cookie;
     uint32_t inode;
     char name[NAME_BUF];
+};
+
+struct value {
+    struct value *next;
+    char key[NAME_BUF];
+    uint32_t size;
+    uint8_t data[];
 };
 
 /* Also the node: its index is the lower half of the node id. */
@@ -34,10 +42,13 @@ struct inode {
     uint32_t nlink;
     uint32_t mode;
     uint32_t parent;
+    uint64_t known_as; /* cookie of the entry there by which it was walked to last */
     uint32_t version;
     uint8_t *data; /* file or symlink target */
     size_t size;
     struct entry *entries; /* directory */
+    struct value *values;  /* extended attributes, in the order they were set */
+    uint8_t host_lock[LOCK_BYTES + 1];
     uint64_t last_cookie;
     int64_t atime, mtime;
 };
@@ -46,6 +57,7 @@ struct file {
     uint32_t turn;
     bool used, reads, writes, append;
     uint32_t inode;
+    uint8_t lock[LOCK_BYTES + 1]; /* type + 1 by byte; 0: none */
 };
 
 struct pending {
@@ -131,10 +143,22 @@ inode_new(struct synth *s, uint32_t mode, const struct inode *parent)
 }
 
 static void
+values_free(struct inode *in)
+{
+    while (in->values != NULL) {
+        struct value *v = in->values;
+
+        in->values = v->next;
+        free(v);
+    }
+}
+
+static void
 inode_settle(struct inode *in)
 {
     if (in->nlink > 0 || in->refs > 0)
         return;
+    values_free(in);
     free(in->data);
     in->data = NULL;
     in->used = false;
@@ -225,6 +249,10 @@ HANDLER(getattr, Getattr)
     if (q->has_file)
         (void)file_of(s, q->file);
     rep->attr = attr_of(s, inode_of(s, q->node));
+    if (q->target != 0 && S_ISLNK(s->attr.mode)) {
+        rep->has_target = 1;
+        rep->target = msg_bytes(inode_of(s, q->node)->data, s->attr.size);
+    }
     return 0;
 }
 
@@ -260,6 +288,8 @@ HANDLER(walk, Walk)
                 return -ENOENT;
             break;
         }
+        s->inode[e->inode].parent = (uint32_t)(at - s->inode);
+        s->inode[e->inode].known_as = e->cookie;
         at = &s->inode[e->inode];
         s->step[i] = (struct walk_step){
             .ino = (uint64_t)e->inode + 1, .mode = at->mode, .version = at->version};
@@ -275,6 +305,22 @@ HANDLER(walk, Walk)
     return 0;
 }
 
+/* The name by which a node is known: by which it was walked to last, else the
+ * first in its parent. */
+static struct entry *
+name_of(struct synth *s, const struct inode *in)
+{
+    struct entry *first = NULL;
+
+    for (struct entry *e = s->inode[in->parent].entries; e != NULL; e = e->next) {
+        if (&s->inode[e->inode] == in && e->cookie == in->known_as)
+            return e;
+        if (&s->inode[e->inode] == in && first == NULL)
+            first = e;
+    }
+    return first;
+}
+
 HANDLER(parent, Parent)
 {
     struct inode *up = &s->inode[inode_of(s, q->node)->parent];
@@ -283,6 +329,12 @@ HANDLER(parent, Parent)
     up->refs++;
     rep->node = node_id(s, up);
     rep->attr = attr_of(s, up);
+    if (up != &s->inode[0] && name_of(s, up) != NULL) {
+        const char *name = name_of(s, up)->name;
+
+        rep->has_name = 1;
+        rep->name = msg_bytes(name, strlen(name));
+    }
     return 0;
 }
 
@@ -639,17 +691,6 @@ HANDLER(unlink, Unlink)
     return e == NULL ? -ENOENT : unlink_entry(s, dir, e, q->directory != 0);
 }
 
-/* The name by which a node is known: the first in its parent. */
-static struct entry *
-name_of(struct synth *s, const struct inode *in)
-{
-    struct entry *e = s->inode[in->parent].entries;
-
-    while (e != NULL && &s->inode[e->inode] != in)
-        e = e->next;
-    return e;
-}
-
 HANDLER(remove, Remove)
 {
     struct inode *in = inode_of(s, q->node);
@@ -749,37 +790,182 @@ HANDLER(stat, Stat)
     if (e == NULL)
         return -ENOENT;
     rep->attr = attr_of(s, &s->inode[e->inode]);
+    if (S_ISLNK(s->inode[e->inode].mode)) {
+        rep->has_target = 1;
+        rep->target = msg_bytes(s->inode[e->inode].data, s->inode[e->inode].size);
+    }
     return 0;
 }
 
-/* This file system has neither extended attributes nor anybody to lock out. */
-#define HAS_NONE(lower, camel)                                                                     \
-    HANDLER(lower, camel)                                                                          \
-    {                                                                                              \
-        (void)call;                                                                                \
-        (void)rep;                                                                                 \
-        (void)inode_of(s, q->node);                                                                \
-        return -EOPNOTSUPP;                                                                        \
+static struct value **
+value_of(struct inode *in, const ProtobufCBinaryData *key)
+{
+    struct value **at = &in->values;
+
+    while (*at != NULL &&
+           (strlen((*at)->key) != key->len || memcmp((*at)->key, key->data, key->len) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+static bool
+is_offered(const ProtobufCBinaryData *key)
+{
+    return key->len > 5 && memcmp(key->data, "user.", 5) == 0;
+}
+
+HANDLER(getxattr, Getxattr)
+{
+    const struct value *v = *value_of(inode_of(s, q->node), &q->key);
+
+    check_payload(call, q->count);
+    if (!is_offered(&q->key))
+        return -EOPNOTSUPP;
+    if (v == NULL)
+        return -ENODATA;
+    if (v->size > q->count)
+        return -ERANGE;
+    memcpy(call->payload, v->data, v->size);
+    rep->size = v->size;
+    return 0;
+}
+
+HANDLER(listxattr, Listxattr)
+{
+    const struct value *v = inode_of(s, q->node)->values;
+
+    check_payload(call, q->count);
+    for (; v != NULL; v = v->next) {
+        uint32_t n = (uint32_t)strlen(v->key) + 1;
+
+        if (n > q->count - rep->size)
+            return -ERANGE;
+        memcpy(call->payload + rep->size, v->key, n);
+        rep->size += n;
     }
-HAS_NONE(getxattr, Getxattr)
-HAS_NONE(listxattr, Listxattr)
-HAS_NONE(setxattr, Setxattr)
-HAS_NONE(removexattr, Removexattr)
-#undef HAS_NONE
+    return 0;
+}
+
+HANDLER(setxattr, Setxattr)
+{
+    struct value **at = value_of(inode_of(s, q->node), &q->key), *v;
+
+    (void)rep;
+    if ((q->flags & ~XATTR_FLAGS) != 0 || q->count > XATTR_SIZE_MAX)
+        broken("SETXATTR as nobody may ask for it");
+    if (q->count > 0)
+        check_payload(call, q->count);
+    if (!is_offered(&q->key))
+        return -EOPNOTSUPP;
+    if (*at != NULL && (q->flags & XATTR_FLAG_CREATE) != 0)
+        return -EEXIST;
+    if (*at == NULL && (q->flags & XATTR_FLAG_REPLACE) != 0)
+        return -ENODATA;
+    v = calloc(1, sizeof(*v) + q->count);
+    if (v == NULL)
+        abort();
+    if (*at != NULL)
+        v->next = (*at)->next;
+    free(*at);
+    *at = v;
+    name_copy(v->key, &q->key);
+    v->size = q->count;
+    if (q->count > 0)
+        memcpy(v->data, call->payload, q->count);
+    return 0;
+}
+
+HANDLER(removexattr, Removexattr)
+{
+    struct value **at = value_of(inode_of(s, q->node), &q->key), *v = *at;
+
+    (void)call;
+    (void)rep;
+    if (!is_offered(&q->key))
+        return -EOPNOTSUPP;
+    if (v == NULL)
+        return -ENODATA;
+    *at = v->next;
+    free(v);
+    return 0;
+}
+
+/* Locks byte for byte, of the first LOCK_BYTES of a file and of one more that
+ * stands for all others: slow and hard to get wrong. */
+static unsigned
+lock_byte(uint64_t at)
+{
+    return at < LOCK_BYTES ? (unsigned)at : LOCK_BYTES;
+}
+
+static bool
+in_the_way(const struct synth *s, const struct file *f, unsigned byte, uint32_t type,
+           uint32_t *ret_type)
+{
+    const uint8_t *host = s->inode[f->inode].host_lock;
+
+    *ret_type = host[byte];
+    for (uint32_t i = 0; i < s->nfiles && *ret_type == 0; i++) {
+        const struct file *o = &s->file[i];
+
+        if (o->used && o != f && o->inode == f->inode)
+            *ret_type = o->lock[byte];
+    }
+    return *ret_type == LOCK_FOR_WRITE + 1 ||
+           (*ret_type == LOCK_FOR_READ + 1 && type == LOCK_FOR_WRITE);
+}
+
+static unsigned
+lock_end(uint64_t start, uint64_t length)
+{
+    if (start > INT64_MAX || length > INT64_MAX || (length > 0 && length - 1 > INT64_MAX - start))
+        broken("a range of bytes that is none");
+    return length == 0 ? LOCK_BYTES : lock_byte(start + length - 1);
+}
 
 HANDLER(lock, Lock)
 {
+    struct file *f = file_of(s, q->file);
+    unsigned end = lock_end(q->start, q->length);
+    uint32_t other;
+
     (void)call;
     (void)rep;
-    (void)file_of(s, q->file);
+    if (q->type > LOCK_UNLOCK)
+        broken("a lock of no type");
+    if ((q->type == LOCK_FOR_READ && !f->reads) || (q->type == LOCK_FOR_WRITE && !f->writes))
+        return -EBADF;
+    for (unsigned i = lock_byte(q->start); i <= end && q->type != LOCK_UNLOCK; i++) {
+        if (in_the_way(s, f, i, q->type, &other))
+            return -EAGAIN;
+    }
+    for (unsigned i = lock_byte(q->start); i <= end; i++)
+        f->lock[i] = q->type == LOCK_UNLOCK ? 0 : (uint8_t)(q->type + 1);
     return 0;
 }
 
 HANDLER(getlock, Getlock)
 {
+    struct file *f = file_of(s, q->file);
+    unsigned end = lock_end(q->start, q->length), i = lock_byte(q->start), from;
+    uint32_t type = 0, same;
+
     (void)call;
-    (void)file_of(s, q->file);
+    if (q->type >= LOCK_UNLOCK)
+        broken("GETLOCK with the type of nothing");
     rep->type = LOCK_UNLOCK;
+    while (i <= end && !in_the_way(s, f, i, q->type, &type))
+        i++;
+    if (i > end)
+        return 0;
+    rep->type = type - 1;
+    from = i;
+    while (from > 0 && in_the_way(s, f, from - 1, LOCK_FOR_WRITE, &same) && same == type)
+        from--;
+    while (i < LOCK_BYTES && in_the_way(s, f, i + 1, LOCK_FOR_WRITE, &same) && same == type)
+        i++;
+    rep->start = from;
+    rep->length = i == LOCK_BYTES ? 0 : i - from + 1;
     return 0;
 }
 
@@ -960,6 +1146,7 @@ synth_free(struct synth *s)
     for (uint32_t i = 0; i < s->ninodes; i++) {
         while (s->inode[i].entries != NULL)
             leave(&s->inode[i], s->inode[i].entries);
+        values_free(&s->inode[i]);
         free(s->inode[i].data);
     }
     munmap(s->memory, SLAB_BYTES);
@@ -1050,6 +1237,28 @@ bool
 synth_exists(struct synth *s, const char *path)
 {
     return lookup(s, path, NULL) != NULL;
+}
+
+void
+synth_host_locks(struct synth *s, const char *path, unsigned type, unsigned start, unsigned n)
+{
+    struct inode *in = lookup(s, path, NULL);
+
+    if (start > LOCK_BYTES || n > LOCK_BYTES - start)
+        abort();
+    for (unsigned i = start; in != NULL && i < start + n; i++)
+        in->host_lock[i] = type == LOCK_UNLOCK ? 0 : (uint8_t)(type + 1);
+}
+
+const uint8_t *
+synth_xattr(struct synth *s, const char *path, const char *key, uint32_t *ret_n)
+{
+    ProtobufCBinaryData k = msg_bytes(key, strlen(key));
+    struct inode *in = lookup(s, path, NULL);
+    const struct value *v = in == NULL ? NULL : *value_of(in, &k);
+
+    *ret_n = v == NULL ? 0 : v->size;
+    return v == NULL ? NULL : v->data;
 }
 
 unsigned

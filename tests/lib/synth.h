@@ -27,6 +27,13 @@ void synth_put_link(struct synth *s, const char *path, const char *target);
 const uint8_t *synth_data(struct synth *s, const char *path, size_t *ret_n);
 bool synth_exists(struct synth *s, const char *path);
 
+/* The value of an extended attribute; NULL: there is none. Keys of "user." are
+ * all there are. */
+const uint8_t *synth_xattr(struct synth *s, const char *path, const char *key, uint32_t *ret_n);
+/* A program of the host locks (LOCK_UNLOCK: unlocks) n of the first 64 bytes of
+ * that file, if there is one. What lies behind those is one byte here. */
+void synth_host_locks(struct synth *s, const char *path, unsigned type, unsigned start, unsigned n);
+
 /* Calls that were submitted and not answered yet. */
 unsigned synth_pending(const struct synth *s);
 /* Carry out and answer the oldest ones, at most max. How many. */

@@ -5,7 +5,6 @@
  */
 #include "tests/posix/posix.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 

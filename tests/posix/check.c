@@ -236,14 +236,32 @@ exists(const char *path)
     return false;
 }
 
+DIR *
+dir_of(const char *path)
+{
+    DIR *d = opendir(path);
+
+    if (d == NULL)
+        report_failure("opendir %.80s: %s, expected success", path, error_name(errno));
+    return d;
+}
+
+void *
+memory(size_t n)
+{
+    void *p = calloc(1, n);
+
+    if (p == NULL)
+        report_failure("no memory");
+    return p;
+}
+
 char *
 repeat(char c, size_t n)
 {
-    char *s = malloc(n + 1);
+    char *s = memory(n + 1);
 
-    TRUE(s != NULL);
     memset(s, c, n);
-    s[n] = '\0';
     return s;
 }
 

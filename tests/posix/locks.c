@@ -90,7 +90,7 @@ CLAIM(a_lock_without_length_reaches_to_infinity)
 
     OK(set(fd, F_WRLCK, 5, 0));
     other_gets(F_WRLCK, 0, 5, 0);
-    other_gets(F_WRLCK, 1ll << 40, 1, EAGAIN);
+    other_gets(F_WRLCK, 1LL << 40, 1, EAGAIN);
     other_gets(F_WRLCK, INT64_MAX - 1, 1, EAGAIN);
 }
 
@@ -98,9 +98,9 @@ CLAIM(ranges_beyond_the_end_and_far_out)
 {
     int fd = prepared();
 
-    OK(set(fd, F_WRLCK, 1ll << 62, 10));
-    other_gets(F_WRLCK, (1ll << 62) + 9, 1, EAGAIN);
-    other_gets(F_WRLCK, (1ll << 62) + 10, 1, 0);
+    OK(set(fd, F_WRLCK, 1LL << 62, 10));
+    other_gets(F_WRLCK, (1LL << 62) + 9, 1, EAGAIN);
+    other_gets(F_WRLCK, (1LL << 62) + 10, 1, 0);
     OK(set(fd, F_WRLCK, INT64_MAX, 1));
 }
 

@@ -41,8 +41,9 @@ struct expected {
 
 const char *base_dir;
 static int report_fds[2];
-static struct expected *expected;
+static struct expected expected[4096];
 static size_t n_expected;
+static bool have_list;
 static size_t passed, failed, differ, lacking;
 
 void
@@ -171,7 +172,7 @@ claim_row(const struct claim *c, const void *row, const char *name)
     } else if (e != NULL) {
         differ++;
         printf("differs %s: %s (%s)\n", name, text, e->reason);
-    } else if (status == EXIT_LACKS && expected == NULL) {
+    } else if (status == EXIT_LACKS && !have_list) {
         lacking++;
         printf("lacks %s: %s\n", name, text);
     } else {
@@ -232,23 +233,19 @@ expected_load(const char *path)
     FILE *f = fopen(path, "r");
     char line[1024];
 
-    expected = calloc(1, sizeof(*expected));
-    while (f != NULL && expected != NULL && fgets(line, sizeof(line), f) != NULL) {
+    if (f == NULL) {
+        fprintf(stderr, "posix: cannot read %s: %s\n", path, strerror(errno));
+        exit(2);
+    }
+    have_list = true;
+    while (fgets(line, sizeof(line), f) != NULL && n_expected < COUNT(expected)) {
         size_t name = strcspn(line, "\t\n");
 
         if (line[0] == '#' || line[0] == '\n')
             continue;
-        expected = reallocarray(expected, n_expected + 1, sizeof(*expected));
-        if (expected == NULL)
-            break;
+        line[strcspn(line, "\n")] = '\0';
         expected[n_expected].name = strndup(line, name);
-        expected[n_expected].reason = strdup(line + name + strspn(line + name, "\t"));
-        expected[n_expected].reason[strcspn(expected[n_expected].reason, "\n")] = '\0';
-        expected[n_expected++].seen = false;
-    }
-    if (f == NULL || expected == NULL) {
-        fprintf(stderr, "posix: cannot read %s: %s\n", path, strerror(errno));
-        exit(2);
+        expected[n_expected++].reason = strdup(line + name + strspn(line + name, "\t"));
     }
     fclose(f);
 }
@@ -302,6 +299,7 @@ base_enter(char *name, size_t cap)
 int
 main(int argc, char **argv)
 {
+    // cppcheck-suppress comparePointers
     size_t n = (size_t)(__stop_claims - __start_claims);
     const struct claim **claims = malloc((n + 1) * sizeof(const struct claim *));
     const char *ids = "2001:2001";

@@ -12,6 +12,7 @@
  *   ROWS(name, type, table) { ... row }    area/name.ROW for each row of a table
  *                                          whose first member is the row's name
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -87,7 +88,7 @@ extern struct who alice, bob, carol, dave;
 #define AS(who) AS_AT(who, __LINE__)
 #define AS_AT(who, line) AS_PID(who, line)
 #define AS_PID(who, line) AS_LOOP(who, as_pid_##line)
-#define AS_LOOP(who, pid) for (pid_t pid = as_begin(who); pid == 0 || as_wait(pid); as_end())
+#define AS_LOOP(who, pid) for (pid_t pid = as_begin(who); (pid) == 0 || as_wait(pid); as_end())
 pid_t as_begin(const struct who *who);
 bool as_wait(pid_t pid); /* always false: the loop is over */
 _Noreturn void as_end(void);
@@ -102,6 +103,8 @@ struct stat st_of(const char *path); /* lstat */
 struct stat st_fd(int fd);
 mode_t mode_of(const char *path); /* without the type */
 bool exists(const char *path);    /* lstat; anything but ENOENT fails */
+DIR *dir_of(const char *path);    /* opendir */
+void *memory(size_t n);           /* all zero, that nobody frees */
 char *repeat(char c, size_t n);   /* a string that nobody frees */
 
 /* Waits until a change made now has a later time than any made before. */

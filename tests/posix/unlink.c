@@ -5,7 +5,6 @@
  */
 #include "tests/posix/posix.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -337,8 +336,7 @@ CLAIM(a_removed_directory_reads_as_empty)
     DIR *d;
 
     make("d", K_DIR);
-    d = opendir("d");
-    TRUE(d != NULL);
+    d = dir_of("d");
     OK(rmdir("d"));
     errno = 0;
     for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))

@@ -179,6 +179,48 @@ what_is_mounted_below_is_refused(void **state)
     policy(s, "over", "");
     assert_int_equal(server_run(s, "posternd", args), 1);
     assert_non_null(strstr(server_text(s, "err"), "has other file systems mounted below it"));
+    assert_non_null(strstr(server_text(s, "err"), "set submounts = cross or hide"));
+}
+
+static int
+walk(struct nc *c, uint32_t fid, const char *first, const char *second)
+{
+    const char *names[] = {first, second};
+    size_t n = 0;
+    int r = nc_walk(c, 0, fid, second == NULL ? 1 : 2, names, NULL, &n);
+
+    return r == 0 && n < (second == NULL ? 1u : 2u) ? -ENOENT : r;
+}
+
+static void
+what_is_mounted_below_is_hidden_or_crossed_as_policy_says(void **state)
+{
+    struct server *s = *state;
+    struct nc_attr top, below;
+    struct nc *c;
+
+    dir_make(s, "over", SERVER_OWNER);
+    dir_make(s, "over/below", SERVER_OWNER);
+    assert_int_equal(mount("tmpfs", server_path(s, "over/below"), "tmpfs", 0, "mode=755"), 0);
+    dir_make(s, "over/below/in", SERVER_OWNER);
+    assert_int_equal(chown(server_path(s, "over/below"), SERVER_OWNER, SERVER_OWNER), 0);
+    policy(s, "over", "submounts = hide");
+    server_start(s, NULL);
+    c = server_attach(s, "d");
+    assert_int_equal(walk(c, 1, "below", NULL), -ENOENT);
+    nc_close(c);
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+    policy(s, "over", "submounts = cross");
+    server_start(s, NULL);
+    c = server_attach(s, "d");
+    assert_int_equal(walk(c, 1, "below", "in"), 0);
+    assert_int_equal(nc_getattr(c, 0, NINE_GETATTR_BASIC, &top), 0);
+    assert_int_equal(nc_getattr(c, 1, NINE_GETATTR_BASIC, &below), 0);
+    assert_true(top.qid.path >> 48 == 0 && below.qid.path >> 48 != 0);
+    assert_int_equal(nc_lcreate(c, 1, "made", NINE_O_RDWR, 0644, 0, NULL, NULL), 0);
+    assert_int_equal(access(server_path(s, "over/below/in/made"), F_OK), 0);
+    nc_close(c);
+    assert_int_equal(server_stop(s, SIGTERM), 0);
 }
 
 int
@@ -190,6 +232,7 @@ main(void)
         CASE(where_ids_cannot_be_mapped_the_helper_is_the_owner),
         CASE(but_never_root),
         CASE(what_is_mounted_below_is_refused),
+        CASE(what_is_mounted_below_is_hidden_or_crossed_as_policy_says),
     };
 
     if (server_needs_root())

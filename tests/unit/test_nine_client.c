@@ -100,6 +100,45 @@ requests_are_laid_out_as_the_protocol_says(void **state)
 }
 
 static void
+extended_attributes_and_locks_are_laid_out_as_the_protocol_says(void **state)
+{
+    const struct nc_lock l = {.type = NINE_LOCK_WR,
+                              .flags = NINE_LOCK_BLOCK,
+                              .start = 2,
+                              .length = 3,
+                              .proc_id = 4,
+                              .client_id = "me"};
+    struct nc_lock found;
+    struct link lk;
+    uint64_t size = 0;
+
+    (void)state;
+    link_open(&lk, SOCK_STREAM);
+    reply(&lk, NINE_TXATTRWALK + 1, 1, "\5\1\0\0\0\0\0\0", 8);
+    assert_int_equal(nc_xattrwalk(lk.c, 7, 8, "u.a", &size), 0);
+    REQUEST_IS(&lk, "\x14\0\0\0\x1e\1\0\7\0\0\0\x8\0\0\0\3\0u.a");
+    assert_int_equal(size, 0x105);
+    reply(&lk, NINE_TXATTRCREATE + 1, 1, "", 0);
+    assert_int_equal(nc_xattrcreate(lk.c, 7, "u.a", 6, NINE_XATTR_REPLACE), 0);
+    REQUEST_IS(&lk, "\x1c\0\0\0\x20\1\0\7\0\0\0\3\0u.a\6\0\0\0\0\0\0\0\2\0\0\0");
+    reply(&lk, NINE_TLOCK + 1, 1, "\1", 1);
+    assert_int_equal(nc_lock(lk.c, 7, &l), NINE_LOCK_BLOCKED);
+    REQUEST_IS(&lk, "\x28\0\0\0\x34\1\0\7\0\0\0\1\1\0\0\0\2\0\0\0\0\0\0\0"
+                    "\3\0\0\0\0\0\0\0\4\0\0\0\2\0me");
+    reply(&lk, NINE_TGETLOCK + 1, 1, "\0\5\0\0\0\0\0\0\0\6\0\0\0\0\0\0\0\7\0\0\0\2\0it", 25);
+    assert_int_equal(nc_getlock(lk.c, 7, &l, &found), 0);
+    REQUEST_IS(&lk, "\x24\0\0\0\x36\1\0\7\0\0\0\1\2\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0"
+                    "\4\0\0\0\2\0me");
+    assert_int_equal(found.type, NINE_LOCK_RD);
+    assert_int_equal(found.start, 5);
+    assert_int_equal(found.length, 6);
+    assert_int_equal(found.proc_id, 7);
+    reply(&lk, NINE_TLOCK + 1, 1, "\4", 1); /* no such status */
+    assert_int_equal(nc_lock(lk.c, 7, &l), -EPROTO);
+    link_close(&lk);
+}
+
+static void
 attributes_are_read_field_by_field(void **state)
 {
     uint8_t body[153] = {0xff, 7};
@@ -458,6 +497,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_laid_out_as_the_protocol_says),
+        cmocka_unit_test(extended_attributes_and_locks_are_laid_out_as_the_protocol_says),
         cmocka_unit_test(attributes_are_read_field_by_field),
         cmocka_unit_test(an_rlerror_becomes_its_errno),
         cmocka_unit_test(a_malformed_reply_is_a_protocol_error),

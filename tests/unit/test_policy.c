@@ -397,7 +397,8 @@ several_mistakes_are_told_at_once_and_a_flood_is_cut(void **state)
     "  listen \"tcp:0.0.0.0:0\" { allow-remote = yes }\n"                                          \
     "  share \"ro\" { path = \"/srv/a\" access = read-only }\n"                                    \
     "  share \"rw\" { path = \"/srv/a\" access = read-write identity = squash\n"                   \
-    "    owner = \"7:8\" present-as = 0:4294967294 set-id = allow }\n"                             \
+    "    owner = \"7:8\" present-as = 0:4294967294 set-id = allow\n"                               \
+    "    xattrs = { \"acl\", user } submounts = cross }\n"                                         \
     "  sandbox = best-effort\n"                                                                    \
     "  limits { fids = 2k nodes = 1M msize = 64K }\n"                                              \
     "}\n"
@@ -438,6 +439,8 @@ shares_are_good(const struct plan_tenant *t)
     assert_string_equal(sh[0].path, "/srv/a");
     assert_int_equal(sh[0].access, ACCESS_READ_ONLY);
     assert_false(sh[0].has_owner || sh[0].has_present || sh[0].allow_set_id);
+    assert_int_equal(sh[0].xattrs, XATTR_USER);
+    assert_int_equal(sh[0].submounts, SUBMOUNTS_REFUSE);
     assert_int_equal(sh[0].line, t->line + 4);
     assert_string_equal(sh[1].name, "rw");
     assert_int_equal(sh[1].access, ACCESS_READ_WRITE);
@@ -446,6 +449,8 @@ shares_are_good(const struct plan_tenant *t)
     assert_int_equal(sh[1].owner_gid, 8);
     assert_int_equal(sh[1].present_uid, 0);
     assert_int_equal(sh[1].present_gid, 4294967294);
+    assert_int_equal(sh[1].xattrs, XATTR_USER | XATTR_ACL);
+    assert_int_equal(sh[1].submounts, SUBMOUNTS_CROSS);
 }
 
 static void
@@ -494,6 +499,21 @@ settings_in_any_order_mean_the_same(void **state)
     assert_int_equal(p->tenants[0].shares[0].access, ACCESS_READ_WRITE);
     assert_int_equal(p->tenants[0].limits.nodes, 9);
     assert_false(p->tenants[0].best_effort);
+    plan_free(p);
+}
+
+static void
+a_list_may_be_empty_and_go_over_lines(void **state)
+{
+    struct plan *p = plan_of("tenant t { " LISTEN "\n"
+                             "share a { path = '/a' access = read-only xattrs = {/**/} }\n"
+                             "share b { path = '/b' access = read-only xattrs = {\ncapability #\n,"
+                             "\n'user' } submounts = hide } }");
+
+    (void)state;
+    assert_int_equal(p->tenants[0].shares[0].xattrs, 0);
+    assert_int_equal(p->tenants[0].shares[1].xattrs, XATTR_USER | XATTR_CAPABILITY);
+    assert_int_equal(p->tenants[0].shares[1].submounts, SUBMOUNTS_HIDE);
     plan_free(p);
 }
 
@@ -914,6 +934,7 @@ a_relative_directory_counts_from_here(void **state)
 
     (void)state;
     assert_int_equal(plan_add_share(p, ".:ro", &error), 0);
+    assert_int_equal(p->tenants[0].shares[0].xattrs, XATTR_USER);
     assert_string_equal(p->tenants[0].shares[0].path, dir);
     assert_int_equal(plan_add_share(p, "a/../b", &error), 0);
     (void)snprintf(path, sizeof(path), "%s/b", dir);
@@ -1122,6 +1143,7 @@ main(void)
         cmocka_unit_test(several_mistakes_are_told_at_once_and_a_flood_is_cut),
         cmocka_unit_test(a_good_policy_becomes_its_plan_whatever_the_order),
         cmocka_unit_test(settings_in_any_order_mean_the_same),
+        cmocka_unit_test(a_list_may_be_empty_and_go_over_lines),
         cmocka_unit_test(comments_blanks_and_escapes_of_all_sorts_are_fine),
         cmocka_unit_test(a_comment_of_any_length_is_harmless),
         cmocka_unit_test(hostile_bytes_are_refused_without_harm),
