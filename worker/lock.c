@@ -10,6 +10,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "ipc/log.h"
 #include "worker/conn.h"
 #include "worker/tenant.h"
 
@@ -143,6 +144,8 @@ put_in(struct lock_owner *o, struct lock_range **at, struct lock_range range,
 {
     struct lock_range *r = *spare;
 
+    if (r == NULL)
+        bug("a lock was granted without a range to note it");
     *spare = r->next;
     range.next = *at;
     *r = range;

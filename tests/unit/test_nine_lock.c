@@ -579,9 +579,9 @@ new_ones_do_not_put_off_the_next_try_for_ever(void **state)
 
     guest_open(g, 0, 2, "file", O_RDWR);
     synth_host_locks(rig->rw, "file", LOCK_FOR_WRITE, 0, 1);
-    for (uint16_t i = 0; i < COUNT(wants); i++) {
-        lock_wait(g, 100 + i, 2, WR, 0, 0, i);
-        assert_int_equal(tenant_pause(&rig->tenant, 10u * i), wants[i]);
+    for (uint32_t i = 0; i < COUNT(wants); i++) {
+        lock_wait(g, (uint16_t)(100 + i), 2, WR, 0, 0, i);
+        assert_int_equal(tenant_pause(&rig->tenant, 10 * (uint64_t)i), wants[i]);
         rig_run(rig);
     }
 }
@@ -903,6 +903,16 @@ when_the_helper_is_gone_who_waits_is_told(void **state)
 
 #define BYTES 24
 
+/* [0, n), the same sequence each time. */
+static int
+chance(int n)
+{
+    static uint64_t x = 1;
+
+    x = x * 6364136223846793005u + 1442695040888963407u;
+    return (int)((x >> 33) % (uint64_t)n);
+}
+
 static void
 ranges_are_like(const struct lock_owner *o, const int *model)
 {
@@ -934,15 +944,14 @@ ranges_are_noted_as_the_kernel_does(void **state)
     int model[BYTES];
 
     (void)state;
-    srand(1);
     pool_init(&t.owners, sizeof(struct lock_owner));
     pool_init(&t.ranges, sizeof(struct lock_range));
     assert_int_equal(lock_owner_new(&c, &node, (struct str){(const uint8_t *)"", 0}, 1, &o), 0);
     for (int i = 0; i < BYTES; i++)
         model[i] = LOCK_UNLOCK;
     for (int turn = 0; turn < 200000; turn++) {
-        enum lock_type type = (enum lock_type)(rand() % 3);
-        int start = rand() % BYTES, last = start + rand() % (BYTES - start);
+        enum lock_type type = (enum lock_type)chance(3);
+        int start = chance(BYTES), last = start + chance(BYTES - start);
         struct lock_range *spare = NULL;
         bool freed = false;
 

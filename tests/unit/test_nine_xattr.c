@@ -346,7 +346,6 @@ fids_in_use_names_and_flags_are_checked_before_anything_is_made(void **state)
 
     guest_open(g, 0, 2, "file", O_RDWR);
     guest_walk(g, 0, 3, "file");
-    before = synth_calls(rig->rw, 0);
     assert_int_equal(walk(g, 3, 2, "user.a"), -EBADF);
     assert_int_equal(walk(g, 3, 3, "user.a"), -EBADF);
     assert_int_equal(walk(g, 3, NOFID, "user.a"), -EBADF);
