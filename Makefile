@@ -92,7 +92,7 @@ $(O)/obj/%.o: %.c | $(GEN_H)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
 
 # --- tests: tests/KIND/test_X.c is one program -----------------------------
-TEST_KINDS = unit contract escape system
+TEST_KINDS = unit contract escape system race
 TEST_SRC = $(foreach k,$(TEST_KINDS),$(wildcard tests/$(k)/test_*.c))
 TESTS = $(TEST_SRC:tests/%.c=$(O)/tests/%)
 TEST_ARCHIVES = $(O)/lib/test.a $(O)/lib/worker.a $(O)/lib/proxy-helper.a $(O)/lib/broker.a \
@@ -113,7 +113,7 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(TEST_ARCHIVES)
 	    -lcmocka -lconfuse -levent_core $(BASE_LIBS) -pthread
 
 kind = $(filter $(O)/tests/$(1)/%,$(TESTS))
-.PHONY: unit contract escape system tests
+.PHONY: unit contract escape system race tests
 tests: $(TESTS)
 unit: $(call kind,unit)
 	@tools/run-tests unit $^
@@ -124,6 +124,8 @@ escape: all $(call kind,escape) $(call kind,contract)
 	@POSTERN_CONTRACT_HELPER=$(abspath $(O))/postern-helper tools/run-tests sandboxed $(call kind,contract)
 system: all $(call kind,system)
 	@POSTERN_BIN=$(O) tools/run-tests system $(call kind,system)
+race: all $(call kind,race)
+	@POSTERN_BIN=$(O) tools/run-tests race $(call kind,race)
 
 # The conformance suite is one program, linked statically where the machine can,
 # so that any guest can run it.

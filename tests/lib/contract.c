@@ -69,6 +69,12 @@ contract_is_sandboxed(void)
     return sandboxed_helper() != NULL;
 }
 
+struct contract_channel
+contract_channel(const struct contract *c)
+{
+    return (struct contract_channel){c->on->memfd, c->on->to_helper, c->on->to_worker};
+}
+
 bool
 contract_limits_fds(void)
 {
@@ -241,7 +247,8 @@ serve(struct contract *c, const struct contract_options *o)
         serve_start(on, c->path);
         assert_int_equal(pthread_create(&on->thread, NULL, serve_thread, on), 0);
     }
-    assert_int_equal(ipc_client_open(&c->client, on->memfd, on->to_helper, on->to_worker), 0);
+    if (!o->for_worker)
+        assert_int_equal(ipc_client_open(&c->client, on->memfd, on->to_helper, on->to_worker), 0);
 }
 
 struct contract *
@@ -333,7 +340,8 @@ contract_close(struct contract *c)
         serve_done(&on->server);
         share_close(&on->share);
     }
-    ipc_client_close(&c->client);
+    if (!on->o.for_worker)
+        ipc_client_close(&c->client);
     clean_fd(&on->boot[1]);
     clean_fd(&on->pidfd);
     clean_fd(&on->memfd);

@@ -24,6 +24,7 @@ struct contract_options {
     uint32_t present_uid, present_gid;
     uint32_t nodes, node_fds, files; /* 0: plenty */
     enum share_submounts submounts;
+    bool for_worker;                   /* no client: contract_channel() is for a worker */
     void (*prepare)(const char *path); /* before anybody looks; may mount things below */
 };
 
@@ -53,6 +54,11 @@ struct contract *contract_open(const struct contract_options *o);
 struct contract *contract_again(const struct contract *c);
 /* It is the real helper that serves: not as root, and in the kernel's hands. */
 bool contract_is_sandboxed(void);
+/* The worker's side of the channel; all three stay the contract's. */
+struct contract_channel {
+    int memfd, to_helper, to_worker;
+};
+struct contract_channel contract_channel(const struct contract *c);
 /* True when node_fds of the options counts. */
 bool contract_limits_fds(void);
 /* Stop serving and return what the server still held, then remove the

@@ -1,0 +1,672 @@
+/*
+ * The storm's clients, its host process, and its canary; see storm.h.
+ *
+ * Runs in: tests, one thread a client and one that is the host's.
+ * Trusts: nobody.   Owns: the canary's directory, beside the share.
+ *
+ * A client sends a batch without waiting, flushes among it, and then takes the
+ * answers in whatever order they come. Threads may not assert: each notes what
+ * went wrong and ends, and storm_run() asserts.
+ */
+#include "tests/lib/test.h"
+
+#include "tests/lib/storm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/nine_wire.h"
+
+#define CLIENTS_MAX 8
+#define FIDS 12u /* of a client; 0 is the root */
+#define BATCH 24u
+#define PATH_ROOM 256
+#define PATIENCE_S 30
+#define REPAIR 16        /* rounds of the host */
+#define MAGIC "CANARY! " /* nothing else holds it */
+#define INODE_MASK 0xffffffffffffull
+
+static const char *const dirs[] = {"x", "y", "swap"};
+static const char *const names[] = {"a", "b", "c", "sub"};
+/* What the host has outside, under names that a walk through the link finds. */
+static const char *const canary[] = {"", "a", "b", "sub", "sub/a", "sub/sub"};
+#define CANARIES (sizeof(canary) / sizeof(canary[0]))
+
+enum pending { NONE, ASKED, FLUSHED };
+
+struct client {
+    const struct storm *s;
+    const struct canaries *kept;
+    pthread_t thread;
+    unsigned number;
+    uint64_t random;
+    struct nc *c; /* owned */
+    uint8_t type[BATCH + 1];
+    uint16_t flushes[BATCH + 1]; /* a Tflush: the tag it calls off */
+    enum pending pending[BATCH + 1];
+    uint16_t sent, open;
+    uint64_t requests, refused, links_met;
+    char wrong[256];
+};
+
+/* The canary as it was, all that stat tells. */
+struct canaries {
+    char path[PATH_ROOM];
+    struct stat before[CANARIES];
+};
+
+static atomic_bool stop;
+
+__attribute__((format(printf, 2, 3))) static void
+wrong(struct client *k, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (k->wrong[0] != '\0')
+        return;
+    va_start(ap, fmt);
+    (void)vsnprintf(k->wrong, sizeof(k->wrong), fmt, ap);
+    va_end(ap);
+    atomic_store(&stop, true);
+}
+
+/* --- chance ---------------------------------------------------------------------- */
+
+static uint32_t
+below(struct client *k, uint32_t n)
+{
+    k->random ^= k->random << 13;
+    k->random ^= k->random >> 7;
+    k->random ^= k->random << 17;
+    return (uint32_t)(k->random >> 33) % n;
+}
+
+static uint32_t
+a_fid(struct client *k)
+{
+    return below(k, FIDS);
+}
+
+static void
+put_name(struct client *k)
+{
+    const char *s = names[below(k, COUNT(names))];
+
+    nc_str(k->c, s, strlen(s));
+}
+
+/* --- requests: each writes the body of one -------------------------------------------- */
+
+static void
+walk(struct client *k)
+{
+    const char *s = dirs[below(k, COUNT(dirs))];
+    uint32_t n = below(k, 4);
+
+    nc_u32(k->c, below(k, 3) == 0 ? a_fid(k) : 0);
+    nc_u32(k->c, 1 + below(k, FIDS - 1));
+    nc_u16(k->c, (uint16_t)n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (below(k, 16) == 0)
+            nc_str(k->c, "..", 2);
+        else if (i == 0)
+            nc_str(k->c, s, strlen(s));
+        else
+            put_name(k);
+    }
+}
+
+static void
+fid_only(struct client *k)
+{
+    nc_u32(k->c, 1 + below(k, FIDS - 1));
+}
+
+static void
+any_fid(struct client *k)
+{
+    nc_u32(k->c, a_fid(k));
+}
+
+static void
+lopen(struct client *k)
+{
+    static const uint32_t flags[] = {NINE_O_RDONLY,
+                                     NINE_O_RDONLY,
+                                     NINE_O_WRONLY,
+                                     NINE_O_RDWR,
+                                     NINE_O_RDWR | NINE_O_TRUNC,
+                                     NINE_O_WRONLY | NINE_O_APPEND};
+
+    fid_only(k);
+    nc_u32(k->c, flags[below(k, COUNT(flags))]);
+}
+
+static void
+lcreate(struct client *k)
+{
+    fid_only(k);
+    put_name(k);
+    nc_u32(k->c, NINE_O_RDWR | NINE_O_CREAT | (below(k, 2) ? NINE_O_EXCL : 0));
+    nc_u32(k->c, 0666);
+    nc_u32(k->c, 0);
+}
+
+static void
+make_dir(struct client *k)
+{
+    any_fid(k);
+    put_name(k);
+    nc_u32(k->c, 0777);
+    nc_u32(k->c, 0);
+}
+
+static void
+make_link(struct client *k)
+{
+    any_fid(k);
+    put_name(k);
+    nc_str(k->c, k->kept->path, strlen(k->kept->path));
+    nc_u32(k->c, 0);
+}
+
+static void
+make_node(struct client *k)
+{
+    any_fid(k);
+    put_name(k);
+    nc_u32(k->c, S_IFIFO | 0666);
+    nc_u32(k->c, 0);
+    nc_u32(k->c, 0);
+    nc_u32(k->c, 0);
+}
+
+static void
+two_fids_and_a_name(struct client *k)
+{
+    any_fid(k);
+    any_fid(k);
+    put_name(k);
+}
+
+static void
+rename_at(struct client *k)
+{
+    any_fid(k);
+    put_name(k);
+    any_fid(k);
+    put_name(k);
+}
+
+static void
+unlink_at(struct client *k)
+{
+    any_fid(k);
+    put_name(k);
+    nc_u32(k->c, below(k, 2) ? NINE_AT_REMOVEDIR : 0);
+}
+
+static void
+read_some(struct client *k)
+{
+    any_fid(k);
+    nc_u64(k->c, below(k, 4) * 4096u);
+    nc_u32(k->c, 1 + below(k, 8192));
+}
+
+static void
+write_some(struct client *k)
+{
+    static const uint8_t data[4096] = {1, 2, 3};
+    uint32_t n = 1 + below(k, sizeof(data));
+
+    any_fid(k);
+    nc_u64(k->c, below(k, 4) * 4096u);
+    nc_u32(k->c, n);
+    nc_bytes(k->c, data, n);
+}
+
+static void
+get_attr(struct client *k)
+{
+    any_fid(k);
+    nc_u64(k->c, NINE_GETATTR_BASIC);
+}
+
+static void
+set_attr(struct client *k)
+{
+    static const uint32_t sets[] = {NINE_SET_MODE, NINE_SET_SIZE, NINE_SET_MTIME,
+                                    NINE_SET_ATIME | NINE_SET_ATIME_SET};
+
+    any_fid(k);
+    nc_u32(k->c, sets[below(k, COUNT(sets))]);
+    nc_u32(k->c, 0777);
+    nc_u32(k->c, 0);
+    nc_u32(k->c, 0);
+    nc_u64(k->c, below(k, 10000));
+    for (int i = 0; i < 4; i++)
+        nc_u64(k->c, 1);
+}
+
+static void
+sync_it(struct client *k)
+{
+    any_fid(k);
+    nc_u32(k->c, 1);
+}
+
+static void
+flush(struct client *k)
+{
+    uint16_t old = (uint16_t)(1 + below(k, k->sent + 1u)); /* of before, or itself */
+
+    k->flushes[k->sent + 1] = old;
+    nc_u16(k->c, old);
+}
+
+static const struct {
+    uint8_t type, weight;
+    void (*body)(struct client *k);
+} requests[] = {
+    {NINE_TWALK, 30, walk},
+    {NINE_TLOPEN, 14, lopen},
+    {NINE_TLCREATE, 8, lcreate},
+    {NINE_TREAD, 10, read_some},
+    {NINE_TREADDIR, 6, read_some},
+    {NINE_TWRITE, 8, write_some},
+    {NINE_TGETATTR, 6, get_attr},
+    {NINE_TSETATTR, 4, set_attr},
+    {NINE_TREADLINK, 4, any_fid},
+    {NINE_TSTATFS, 1, any_fid},
+    {NINE_TFSYNC, 1, sync_it},
+    {NINE_TMKDIR, 4, make_dir},
+    {NINE_TSYMLINK, 2, make_link},
+    {NINE_TMKNOD, 1, make_node},
+    {NINE_TLINK, 4, two_fids_and_a_name},
+    {NINE_TRENAME, 4, two_fids_and_a_name},
+    {NINE_TRENAMEAT, 8, rename_at},
+    {NINE_TUNLINKAT, 8, unlink_at},
+    {NINE_TREMOVE, 3, fid_only},
+    {NINE_TCLUNK, 10, fid_only},
+    {NINE_TFLUSH, 6, flush},
+};
+
+static void
+send_one(struct client *k)
+{
+    uint32_t all = 0, at;
+    size_t i = 0;
+    uint16_t tag = (uint16_t)(k->sent + 1);
+
+    for (size_t r = 0; r < COUNT(requests); r++)
+        all += requests[r].weight;
+    for (at = below(k, all); at >= requests[i].weight; i++)
+        at -= requests[i].weight;
+    nc_begin(k->c, requests[i].type, tag);
+    requests[i].body(k);
+    nc_end(k->c);
+    k->type[tag] = requests[i].type;
+    k->pending[tag] = ASKED;
+    k->sent++;
+    k->open++;
+}
+
+/* --- answers ------------------------------------------------------------------------ */
+
+static bool
+may_be(uint8_t type, uint32_t err)
+{
+    static const uint32_t usual[] = {ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EBADF, EINVAL,
+                                     ELOOP,  ESTALE, EPERM,   ENXIO,  EBUSY,     EXDEV};
+
+    for (size_t i = 0; i < COUNT(usual); i++) {
+        if (err == usual[i])
+            return true;
+    }
+    return err == EOPNOTSUPP && type == NINE_TSETATTR; /* the mode of a symlink */
+}
+
+static void
+look_at_qid(struct client *k, const uint8_t *p)
+{
+    uint64_t path = 0;
+
+    for (int i = 7; i >= 0; i--)
+        path = path << 8 | p[5 + i];
+    if (p[0] == 0x02) /* a symlink */
+        k->links_met++;
+    for (size_t i = 0; i < CANARIES; i++) {
+        if ((path & INODE_MASK) == (k->kept->before[i].st_ino & INODE_MASK))
+            wrong(k, "the canary's \"%s\" was reached", canary[i]);
+    }
+}
+
+static void
+look(struct client *k, const struct nc_reply *r)
+{
+    const size_t n = r->size - NINE_HEAD;
+
+    switch (r->type - 1) {
+    case NINE_TREAD:
+    case NINE_TREADDIR:
+        if (memmem(r->body, n, MAGIC, strlen(MAGIC)) != NULL)
+            wrong(k, "the canary was read");
+        break;
+    case NINE_TWALK:
+        for (size_t at = 2; at + 13 <= n; at += 13)
+            look_at_qid(k, r->body + at);
+        break;
+    case NINE_TGETATTR:
+        look_at_qid(k, r->body + 8);
+        break;
+    case NINE_TLOPEN:
+    case NINE_TLCREATE:
+        look_at_qid(k, r->body);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+answered(struct client *k, const struct nc_reply *r)
+{
+    uint32_t err;
+
+    if (r->tag == 0 || r->tag > k->sent || k->pending[r->tag] != ASKED) {
+        wrong(k, "type %u for tag %u, which waits for nothing", r->type, r->tag);
+        return;
+    }
+    k->pending[r->tag] = NONE;
+    k->open--;
+    k->requests++;
+    if (r->type == NINE_RLERROR) {
+        memcpy(&err, r->body, sizeof(err));
+        k->refused++;
+        if (!may_be(k->type[r->tag], err))
+            wrong(k, "type %u refused with %s", k->type[r->tag], strerror((int)err));
+        return;
+    }
+    if (r->type != k->type[r->tag] + 1) {
+        wrong(k, "type %u in answer to %u", r->type, k->type[r->tag]);
+        return;
+    }
+    look(k, r);
+    /* Called off: no answer will come if none has come. */
+    if (r->type == NINE_TFLUSH + 1 && k->pending[k->flushes[r->tag]] == ASKED) {
+        k->pending[k->flushes[r->tag]] = FLUSHED;
+        k->open--;
+    }
+}
+
+/* --- a client's life -------------------------------------------------------------------- */
+
+static bool
+begin(struct client *k)
+{
+    const struct timeval most = {.tv_sec = PATIENCE_S};
+    int r;
+
+    k->c = k->s->connect(k->s->ctx);
+    if (k->c == NULL) {
+        wrong(k, "no connection");
+        return false;
+    }
+    (void)setsockopt(nc_fd(k->c), SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most));
+    r = nc_attach(k->c, 0, "", k->s->aname, 0);
+    if (r < 0)
+        wrong(k, "attach: %s", strerror(-r));
+    return r == 0;
+}
+
+/* True: all answers are there. False: it hung up in the middle. */
+static bool
+one_batch(struct client *k)
+{
+    const uint32_t n = 1 + below(k, BATCH);
+    const bool hang_up = below(k, 200) == 0;
+    struct nc_reply r;
+    int e;
+
+    k->sent = k->open = 0;
+    memset(k->pending, 0, sizeof(k->pending));
+    while (k->sent < n)
+        send_one(k);
+    e = nc_push(k->c);
+    if (hang_up)
+        return false;
+    while (e == 0 && k->open > 0 && k->wrong[0] == '\0') {
+        e = nc_pull(k->c, &r);
+        if (e == 0)
+            answered(k, &r);
+    }
+    if (e < 0)
+        wrong(k, "%u answers are missing: %s", k->open, strerror(-e));
+    return true;
+}
+
+static void *
+client_main(void *arg)
+{
+    struct client *k = arg;
+
+    while (!atomic_load(&stop) && begin(k)) {
+        while (!atomic_load(&stop) && one_batch(k))
+            ;
+        nc_close(k->c);
+        k->c = NULL;
+    }
+    nc_close(k->c);
+    return NULL;
+}
+
+/* --- the host --------------------------------------------------------------------------- */
+
+struct host {
+    pthread_t thread;
+    int root;           /* owned; the share's */
+    struct stat owner;  /* of it */
+    const char *target; /* borrowed; the canary */
+    unsigned moved;
+    uint64_t rounds, swaps;
+};
+
+static bool
+is_kind(const struct host *h, const char *name, mode_t kind)
+{
+    struct stat st;
+
+    return fstatat(h->root, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IFMT) == kind;
+}
+
+static bool
+is_there(const struct host *h, const char *name)
+{
+    return faccessat(h->root, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Put what lies at "new", which no guest names, into its place, if that is
+ * free: never is anything there that belongs to nobody in the share. */
+static void
+place(struct host *h, const char *name)
+{
+    if (fchownat(h->root, "new", h->owner.st_uid, h->owner.st_gid, AT_SYMLINK_NOFOLLOW) == 0)
+        (void)renameat2(h->root, "new", h->root, name, RENAME_NOREPLACE);
+    (void)unlinkat(h->root, "new", 0);
+    (void)unlinkat(h->root, "new", AT_REMOVEDIR);
+}
+
+/* Guests carry off, remove and replace these; what is in the way moves aside. */
+static void
+repair(struct host *h)
+{
+    char aside[32];
+
+    for (size_t i = 0; i < COUNT(dirs); i++) {
+        if (!is_there(h, dirs[i]) && mkdirat(h->root, "new", 0777) == 0)
+            place(h, dirs[i]);
+    }
+    if (is_kind(h, "swap", S_IFLNK) != is_kind(h, "other", S_IFLNK))
+        return;
+    if (is_kind(h, "other", S_IFDIR)) {
+        (void)snprintf(aside, sizeof(aside), "aside-%u", h->moved++);
+        (void)renameat(h->root, "other", h->root, aside);
+    }
+    if (is_kind(h, "swap", S_IFLNK))
+        (void)unlinkat(h->root, "swap", 0);
+    if (!is_there(h, "other") && symlinkat(h->target, h->root, "new") == 0)
+        place(h, "other");
+}
+
+/* The name is always there: one moment the directory, the next the link. */
+static void *
+host_main(void *arg)
+{
+    struct host *h = arg;
+
+    while (!atomic_load(&stop)) {
+        if (renameat2(h->root, "swap", h->root, "other", RENAME_EXCHANGE) == 0)
+            h->swaps++;
+        if (++h->rounds % REPAIR == 0)
+            repair(h);
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void
+make_canary(struct canaries *k)
+{
+    const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1100000000}};
+    char path[PATH_ROOM + 16];
+
+    for (size_t i = 0; i < CANARIES; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", k->path, canary[i]);
+        if (canary[i][0] == '\0' || strcmp(canary[i], "sub") == 0) {
+            assert_int_equal(mkdir(path, 0777), 0);
+        } else {
+            FILE *f = fopen(path, "we");
+
+            assert_non_null(f);
+            for (int n = 0; n < 2000; n++)
+                (void)fputs(MAGIC, f);
+            assert_int_equal(fclose(f), 0);
+        }
+        assert_int_equal(chmod(path, 0777), 0); /* nothing but us protects it */
+    }
+    for (size_t i = CANARIES; i-- > 0;) { /* access times that any reader would move */
+        (void)snprintf(path, sizeof(path), "%s/%s", k->path, canary[i]);
+        assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+        assert_int_equal(stat(path, &k->before[i]), 0);
+    }
+}
+
+static void
+assert_canary_lives(const struct canaries *k)
+{
+    char path[PATH_ROOM + 16];
+    struct stat now;
+
+    for (size_t i = 0; i < CANARIES; i++) {
+        const struct stat *was = &k->before[i];
+
+        (void)snprintf(path, sizeof(path), "%s/%s", k->path, canary[i]);
+        assert_int_equal(stat(path, &now), 0);
+        assert_int_equal(now.st_ino, was->st_ino);
+        assert_int_equal(now.st_mode, was->st_mode);
+        assert_int_equal(now.st_nlink, was->st_nlink);
+        assert_int_equal(now.st_uid, was->st_uid);
+        assert_int_equal(now.st_size, was->st_size);
+        assert_memory_equal(&now.st_atim, &was->st_atim, sizeof(now.st_atim));
+        assert_memory_equal(&now.st_mtim, &was->st_mtim, sizeof(now.st_mtim));
+        assert_memory_equal(&now.st_ctim, &was->st_ctim, sizeof(now.st_ctim));
+    }
+}
+
+static void
+remove_canary(const struct canaries *k)
+{
+    char path[PATH_ROOM + 16];
+
+    for (size_t i = CANARIES; i-- > 0;) {
+        (void)snprintf(path, sizeof(path), "%s/%s", k->path, canary[i]);
+        assert_int_equal(remove(path), 0);
+    }
+}
+
+static uint64_t
+seed(void)
+{
+    const char *given = getenv("STORM_SEED");
+    struct timespec now;
+
+    if (given != NULL)
+        return strtoull(given, NULL, 10);
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_nsec * 2 + 1;
+}
+
+static void
+blow(struct client *clients, unsigned n, struct host *h, unsigned seconds)
+{
+    const struct timespec breath = {.tv_nsec = 50 * 1000 * 1000};
+
+    atomic_store(&stop, false);
+    assert_int_equal(pthread_create(&h->thread, NULL, host_main, h), 0);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(pthread_create(&clients[i].thread, NULL, client_main, &clients[i]), 0);
+    for (unsigned i = 0; i < seconds * 20 && !atomic_load(&stop); i++)
+        nanosleep(&breath, NULL);
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(pthread_join(clients[i].thread, NULL), 0);
+    assert_int_equal(pthread_join(h->thread, NULL), 0);
+}
+
+struct storm_counts
+storm_run(const struct storm *s)
+{
+    struct client clients[CLIENTS_MAX] = {0};
+    struct storm_counts all = {0};
+    struct canaries kept;
+    struct host host = {0};
+    const uint64_t from = seed();
+
+    assert_true(s->clients <= CLIENTS_MAX);
+    printf("STORM_SEED=%llu\n", (unsigned long long)from);
+    assert_true(snprintf(kept.path, sizeof(kept.path), "%s-canary", s->share) < PATH_ROOM);
+    make_canary(&kept);
+    host.target = kept.path;
+    host.root = open(s->share, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(host.root >= 0);
+    assert_int_equal(fstat(host.root, &host.owner), 0);
+    repair(&host);
+    for (unsigned i = 0; i < s->clients; i++)
+        clients[i] = (struct client){
+            .s = s, .kept = &kept, .number = i, .random = from * 2654435761u + i * 97 + 1};
+    blow(clients, s->clients, &host, s->seconds);
+    for (unsigned i = 0; i < s->clients; i++) {
+        if (clients[i].wrong[0] != '\0')
+            fail_msg("client %u: %s", i, clients[i].wrong);
+        all.requests += clients[i].requests;
+        all.refused += clients[i].refused;
+        all.links_met += clients[i].links_met;
+    }
+    all.swaps = host.swaps;
+    assert_canary_lives(&kept);
+    remove_canary(&kept);
+    (void)close(host.root);
+    return all;
+}

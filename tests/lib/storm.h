@@ -1,0 +1,36 @@
+/*
+ * A storm: connections that send everything at once at the same few files and
+ * fids, while the host swaps a directory of the share for a symlink that leads
+ * out of it, to a canary.
+ *
+ * No byte of the canary may come back and none may change, whatever is asked;
+ * every request has one answer, of its type or an error that a file system
+ * could give. Seeded: STORM_SEED in the environment repeats one.
+ */
+#ifndef POSTERN_TESTS_STORM_H
+#define POSTERN_TESTS_STORM_H
+
+#include <stdint.h>
+
+#include "control/nine_client.h"
+
+struct storm {
+    const char *share; /* borrowed; the host's path of a share that may be written */
+    /* A new connection with its version agreed on, or NULL; called in threads. */
+    struct nc *(*connect)(void *ctx);
+    void *ctx;
+    const char *aname;
+    unsigned clients, seconds;
+};
+
+struct storm_counts {
+    uint64_t requests, refused; /* of these answered with an error */
+    uint64_t swaps;             /* directory and symlink */
+    uint64_t links_met;         /* answers that showed the symlink in its place */
+};
+
+/* Run it and check all of the above with cmocka's asserts. Afterwards every
+ * connection is closed, and the share holds whatever it came to hold. */
+struct storm_counts storm_run(const struct storm *s);
+
+#endif

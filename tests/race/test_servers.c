@@ -1,0 +1,87 @@
+/*
+ * The storm against the real programs in their sandboxes.
+ */
+#include "tests/lib/test.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "tests/lib/server.h"
+#include "tests/lib/storm.h"
+
+#define CHILDREN 3
+
+static int
+setup(void **state)
+{
+    static struct server s;
+
+    server_init(&s, false);
+    server_start(&s, NULL);
+    *state = &s;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    server_done(*state);
+    return 0;
+}
+
+static struct nc *
+connect_to(void *ctx)
+{
+    const struct server *s = ctx;
+    struct nc *c = NULL;
+
+    if (nc_connect(s->address, &c) < 0)
+        return NULL;
+    if (nc_version(c, 65536, "9P2000.L") < 0) {
+        nc_close(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void
+nothing_leaves_the_share_and_nothing_stays_behind(void **state)
+{
+    struct server *s = *state;
+    const struct storm storm = {.share = server_path(s, "rw"),
+                                .connect = connect_to,
+                                .ctx = s,
+                                .aname = "rw",
+                                .clients = 4,
+                                .seconds = 8};
+    struct server_child before[CHILDREN], after[CHILDREN + 1];
+    struct storm_counts n;
+    size_t fds[CHILDREN];
+
+    assert_int_equal(server_children(s, before, CHILDREN), CHILDREN);
+    for (size_t i = 0; i < CHILDREN; i++)
+        fds[i] = server_fds(before[i].pid);
+    n = storm_run(&storm);
+    printf("%llu requests, %llu refused, %llu swaps, the link met %llu times\n",
+           (unsigned long long)n.requests, (unsigned long long)n.refused,
+           (unsigned long long)n.swaps, (unsigned long long)n.links_met);
+    assert_true(n.requests > 1000 && n.swaps > 1000 && n.links_met > 0);
+    assert_true(n.refused < n.requests - n.requests / 20); /* not all in vain */
+    assert_int_equal(server_children(s, after, CHILDREN + 1), CHILDREN);
+    for (size_t i = 0; i < CHILDREN; i++) {
+        assert_int_equal(after[i].pid, before[i].pid);
+        server_await_fds(after[i].pid, fds[i]);
+    }
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(nothing_leaves_the_share_and_nothing_stays_behind, setup,
+                                        teardown),
+    };
+
+    return cmocka_run_group_tests_name("storm against the servers", tests, NULL, NULL);
+}
