@@ -34,7 +34,7 @@ CFLAGS = -std=gnu17 $(OPT) -fPIE $(HARDEN)
 LDFLAGS = $(LDHARDEN)
 
 # --- generated: messages -------------------------------------------------
-GEN = $(O)/gen/ipc/fs.pb-c.c $(O)/gen/ipc/boot.pb-c.c
+GEN = $(O)/gen/ipc/fs.pb-c.c $(O)/gen/ipc/boot.pb-c.c $(O)/gen/ipc/control.pb-c.c
 GEN_H = $(GEN:.c=.h)
 
 # --- libraries and programs: one folder each ------------------------------

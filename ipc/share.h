@@ -18,4 +18,12 @@ enum share_submounts {
     SUBMOUNTS_CROSS = 2,  /* they are part of the share */
 };
 
+/* Who a guest's users are on the host; DESIGN section 7 of docs/ARCHITECTURE.md. */
+enum share_identity {
+    IDENTITY_SQUASH = 0, /* all are one owner */
+    IDENTITY_MAP = 1,    /* a range of the host's ids is theirs */
+    IDENTITY_STORED = 2, /* one owner on the disk; theirs in user.virtfs.* */
+    IDENTITY_HOST = 3,   /* the host's own ids */
+};
+
 #endif

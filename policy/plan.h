@@ -36,6 +36,19 @@ struct plan_listen {
     unsigned line;     /* NULL and 0 when made by plan_add_* */
 };
 
+/* A list of words. */
+struct plan_list {
+    char **at; /* owned, each and all */
+    size_t n;
+};
+
+/* user is a member of these groups; the guest's ids. */
+struct plan_groups {
+    uint32_t uid;
+    uint32_t *gids; /* owned */
+    size_t ngids;
+};
+
 struct plan_share {
     char *name; /* 1..64 of [A-Za-z0-9._-], not starting with "." or "-" */
     char *path; /* absolute */
@@ -50,13 +63,27 @@ struct plan_share {
     unsigned xattrs;   /* enum xattr_share bits */
     bool has_xattrs;   /* xattrs = { ... } was set */
     enum share_submounts submounts;
-    const char *file; /* as in plan_listen */
+    enum share_identity identity;
+    uint32_t ids_first, ids_count; /* map: the host's ids that guest ids 0.. become */
+    bool has_ids;                  /* ids = "FIRST+COUNT" was set */
+    struct plan_groups *groups;    /* map, host: who is in which; owned */
+    size_t ngroups;
+    bool has_groups;          /* groups = { "UID:GID,GID" } was set; else the guest says */
+    bool allow_devices;       /* devices = allow; host alone */
+    struct plan_list protect; /* directories below the root, "a/b", that are read-only */
+    struct plan_list hide;    /* globs of fnmatch(3) for one component */
+    struct plan_list only;    /* names in the root; nothing else is there */
+    const char *file;         /* as in plan_listen */
     unsigned line;
 };
 
 struct plan_limits {
     unsigned connections, fids, in_flight, nodes, open_files; /* counts */
     uint32_t msize;                                           /* bytes */
+    uint64_t memory;                /* bytes of all its processes; 0: no limit */
+    uint32_t processes, cpu_weight; /* of its cgroup; 0: no limit, the default */
+    uint64_t read_rate, write_rate; /* bytes a second of file data; 0: no limit */
+    uint32_t metadata_rate;         /* operations a second without file data; 0: no limit */
 };
 
 struct plan_tenant {
@@ -66,14 +93,24 @@ struct plan_tenant {
     struct plan_share *shares;
     size_t nshares;
     struct plan_limits limits;
-    bool best_effort; /* sandbox = best-effort */
-    const char *file; /* as in plan_listen */
+    bool best_effort;           /* sandbox = best-effort */
+    struct plan_list delegates; /* users "NAME", groups "@NAME" that may add and remove shares */
+    const char *file;           /* as in plan_listen */
+    unsigned line;
+};
+
+/* control "unix:PATH" { group = "NAME" } */
+struct plan_control {
+    char *path;  /* NULL: there is none */
+    char *group; /* besides root and the owner; NULL: nobody */
+    const char *file;
     unsigned line;
 };
 
 struct plan {
     struct plan_tenant *tenants;
     size_t ntenants;
+    struct plan_control control;
     char **files; /* names of the policy file and of all it includes */
     size_t nfiles;
 };
