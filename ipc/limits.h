@@ -14,6 +14,10 @@
 
 #define SUBMOUNTS_MAX 256          /* file systems mounted below one share's root */
 #define SUBMOUNT_NUMBER_MAX 0x7fff /* how they are numbered, from 1 */
+#define HIDE_MAX 64                /* patterns of one share, each at most NAME_LEN_MAX bytes */
+#define ONLY_MAX 64                /* names of one share */
+#define PROTECT_MAX 32             /* directories of one share, */
+#define PROTECT_LEN_MAX 511        /* bytes of the path of each, from the share's root */
 #define SHARES_PER_TENANT_MAX 48   /* three fds each in one SCM_RIGHTS message */
 #define LISTENERS_PER_TENANT_MAX 16
 #define CHILD_FDS_MAX 200  /* in one Boot; the kernel takes 253 */
