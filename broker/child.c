@@ -232,8 +232,10 @@ child_hear(struct child *c)
 
     if (r == 1 && m->log != NULL)
         child_said(c, m->log);
-    else if (r == 1 && c->verdict == 0)
+    else if (r == 1 && c->verdict == 0 && m->ready != NULL)
         child_is_ready(c, m->ready);
+    else if (r == 1 && c->verdict == 0)
+        child_condemn(c, EXIT_VIOLATION);
     else if (r != 1 && r != 0 && r != -EAGAIN)
         child_condemn(c, EXIT_VIOLATION);
     if (r == 0)

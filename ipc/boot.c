@@ -8,6 +8,7 @@
 #include "ipc/boot.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -105,6 +106,18 @@ to_child_send(int sock, const Postern__V1__ToChild *m)
 }
 
 int
+to_child_send_fds(int sock, const Postern__V1__ToChild *m, const int *fds, size_t nfds)
+{
+    uint8_t buf[SMALL_MSG_MAX];
+    size_t n = postern__v1__to_child__get_packed_size(m);
+
+    if (n > sizeof(buf))
+        return -EMSGSIZE;
+    postern__v1__to_child__pack(m, buf);
+    return fd_send(sock, buf, n, fds, nfds);
+}
+
+int
 from_child_recv(int sock, Postern__V1__FromChild **ret)
 {
     ProtobufCMessage *m;
@@ -113,10 +126,18 @@ from_child_recv(int sock, Postern__V1__FromChild **ret)
     if (r <= 0)
         return r;
     *ret = (Postern__V1__FromChild *)m;
-    if (((*ret)->ready == NULL) != ((*ret)->log == NULL))
+    if (((*ret)->ready != NULL) + ((*ret)->log != NULL) + ((*ret)->share_served != NULL) +
+            ((*ret)->share_over != NULL) ==
+        1)
         return 1;
     from_child_free(*ret);
     return -EPROTO;
+}
+
+static bool
+is_one(const Postern__V1__ToChild *m)
+{
+    return (m->share_gone != NULL) + (m->share_added != NULL) + (m->share_leaves != NULL) == 1;
 }
 
 int
@@ -128,10 +149,38 @@ to_child_recv(int sock, Postern__V1__ToChild **ret)
     if (r <= 0)
         return r;
     *ret = (Postern__V1__ToChild *)m;
-    if ((*ret)->share_gone != NULL)
+    if (is_one(*ret) && (*ret)->share_added == NULL)
         return 1;
     to_child_free(*ret);
     return -EPROTO;
+}
+
+static int
+fds_close(int r, int *fds, size_t *n)
+{
+    while (*n > 0)
+        close(fds[--*n]);
+    return r;
+}
+
+int
+to_child_recv_fds(int sock, Postern__V1__ToChild **ret, int fds[SHARE_FDS], size_t *ret_nfds)
+{
+    uint8_t buf[SMALL_MSG_MAX];
+    Postern__V1__ToChild *m;
+    ssize_t n = fd_recv_now(sock, buf, sizeof(buf), fds, SHARE_FDS, ret_nfds);
+
+    if (n == -EMSGSIZE)
+        return -EPROTO;
+    if (n <= 0)
+        return n == -ECONNRESET ? 0 : (int)n;
+    m = postern__v1__to_child__unpack(NULL, (size_t)n, buf);
+    if (m != NULL && is_one(m) && *ret_nfds == (m->share_added != NULL ? SHARE_FDS : 0)) {
+        *ret = m;
+        return 1;
+    }
+    to_child_free(m);
+    return fds_close(-EPROTO, fds, ret_nfds);
 }
 
 void

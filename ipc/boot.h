@@ -29,6 +29,12 @@ int to_child_send(int sock, const Postern__V1__ToChild *m);
  * -EAGAIN; -EPROTO: malformed or not exactly one. */
 int from_child_recv(int sock, Postern__V1__FromChild **ret);
 int to_child_recv(int sock, Postern__V1__ToChild **ret);
+/* The same with fds: the three of a ShareAdded. They stay the sender's and
+ * become the receiver's; -EPROTO when any comes with anything else, or not
+ * three with that. */
+#define SHARE_FDS 3
+int to_child_send_fds(int sock, const Postern__V1__ToChild *m, const int *fds, size_t nfds);
+int to_child_recv_fds(int sock, Postern__V1__ToChild **ret, int fds[SHARE_FDS], size_t *ret_nfds);
 void from_child_free(Postern__V1__FromChild *m);
 void to_child_free(Postern__V1__ToChild *m);
 

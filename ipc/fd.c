@@ -89,8 +89,8 @@ fds_take(const struct cmsghdr *c, int *fds, size_t room, size_t *n)
     return r;
 }
 
-ssize_t
-fd_recv(int sock, void *buf, size_t room, int *fds, size_t fds_room, size_t *ret_nfds)
+static ssize_t
+recv_flags(int sock, void *buf, size_t room, int *fds, size_t fds_room, size_t *ret_nfds, int flags)
 {
     union fd_control control;
     struct iovec iov = {.iov_base = buf, .iov_len = room};
@@ -98,7 +98,7 @@ fd_recv(int sock, void *buf, size_t room, int *fds, size_t fds_room, size_t *ret
                          .msg_iovlen = 1,
                          .msg_control = control.bytes,
                          .msg_controllen = sizeof(control.bytes)};
-    ssize_t len = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+    ssize_t len = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC | flags);
     size_t n = 0;
     int r = 0;
 
@@ -115,4 +115,16 @@ fd_recv(int sock, void *buf, size_t room, int *fds, size_t fds_room, size_t *ret
         close(fds[--n]);
     *ret_nfds = n;
     return r < 0 ? r : len;
+}
+
+ssize_t
+fd_recv(int sock, void *buf, size_t room, int *fds, size_t fds_room, size_t *ret_nfds)
+{
+    return recv_flags(sock, buf, room, fds, fds_room, ret_nfds, 0);
+}
+
+ssize_t
+fd_recv_now(int sock, void *buf, size_t room, int *fds, size_t fds_room, size_t *ret_nfds)
+{
+    return recv_flags(sock, buf, room, fds, fds_room, ret_nfds, MSG_DONTWAIT);
 }

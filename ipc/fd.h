@@ -37,5 +37,7 @@ int fd_send(int sock, const void *buf, size_t n, const int *fds, size_t nfds);
  * its fds did not fit: then no fd is kept.
  */
 ssize_t fd_recv(int sock, void *buf, size_t room, int *fds, size_t fds_room, size_t *ret_nfds);
+/* The same without waiting: -EAGAIN when there is none. */
+ssize_t fd_recv_now(int sock, void *buf, size_t room, int *fds, size_t fds_room, size_t *ret_nfds);
 
 #endif

@@ -132,6 +132,47 @@ small_messages_carry_exactly_one_thing(void **state)
 }
 
 static void
+only_a_share_added_brings_fds_and_brings_three(void **state)
+{
+    Postern__V1__ShareBoot boot = POSTERN__V1__SHARE_BOOT__INIT;
+    Postern__V1__ShareAdded added = POSTERN__V1__SHARE_ADDED__INIT;
+    Postern__V1__ShareLeaves leaves = POSTERN__V1__SHARE_LEAVES__INIT;
+    Postern__V1__ToChild m = POSTERN__V1__TO_CHILD__INIT, *got;
+    int fds[SHARE_FDS], base = dup(0);
+    size_t n;
+
+    (void)state;
+    close(base);
+    assert_int_equal(to_child_recv_fds(BOOT_FD, &got, fds, &n), -EAGAIN);
+    boot.name = (char[]){"tools"};
+    added.boot = &boot;
+    added.share = 7;
+    m.share_added = &added;
+    for (size_t i = 0; i <= SHARE_FDS + 1; i++) {
+        assert_int_equal(to_child_send_fds(broker_end, &m, (int[]){0, 0, 0, 0}, i), 0);
+        assert_int_equal(to_child_recv_fds(BOOT_FD, &got, fds, &n), i == SHARE_FDS ? 1 : -EPROTO);
+        if (i != SHARE_FDS)
+            continue;
+        assert_int_equal(got->share_added->share, 7);
+        assert_int_equal(n, SHARE_FDS);
+        to_child_free(got);
+        while (n > 0)
+            close(fds[--n]);
+    }
+    m.share_leaves = &leaves; /* two things at once */
+    assert_int_equal(to_child_send_fds(broker_end, &m, (int[]){0, 0, 0}, 3), 0);
+    assert_int_equal(to_child_recv_fds(BOOT_FD, &got, fds, &n), -EPROTO);
+    m.share_added = NULL;
+    assert_int_equal(to_child_send_fds(broker_end, &m, (int[]){0}, 1), 0);
+    assert_int_equal(to_child_recv_fds(BOOT_FD, &got, fds, &n), -EPROTO);
+    assert_int_equal(to_child_send(broker_end, &m), 0);
+    assert_int_equal(to_child_recv_fds(BOOT_FD, &got, fds, &n), 1);
+    to_child_free(got);
+    assert_int_equal(dup(0), base); /* no fd stayed */
+    close(base);
+}
+
+static void
 a_childs_line_reaches_the_broker_bounded(void **state)
 {
     Postern__V1__FromChild *got;
@@ -220,6 +261,7 @@ main(void)
         T(a_boot_arrives_with_its_fds_in_order),
         T(what_is_not_exactly_our_boot_is_refused_and_no_fd_stays),
         T(small_messages_carry_exactly_one_thing),
+        T(only_a_share_added_brings_fds_and_brings_three),
         T(a_childs_line_reaches_the_broker_bounded),
         cmocka_unit_test(each_kind_of_end_has_its_exit_code),
         cmocka_unit_test(quoted_strings_hold_nothing_but_printable_ascii),
