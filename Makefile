@@ -178,10 +178,11 @@ bench:
 # --- fuzzing: make fuzz [T=nine] [S=60]; seconds are per target ---------------
 S ?= 60
 T ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+$(O)/fuzz/helper: FUZZ_LD = -Wl,--wrap=violation # an input must not end the program
 $(O)/fuzz/%: $(O)/obj/tests/fuzz/fuzz_%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	@$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(TEST_ARCHIVES) -Wl,--end-group \
+	@$(CC) $(CFLAGS) -fsanitize=fuzzer $(FUZZ_LD) -o $@ $< -Wl,--start-group $(TEST_ARCHIVES) -Wl,--end-group \
 	    -lcmocka -lconfuse -levent_core $(BASE_LIBS) -pthread
 fuzz:
 	@$(MAKE) --no-print-directory O=$(O)-fuzz CC=clang SAN=fuzzer-no-link,address,undefined \
