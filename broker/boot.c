@@ -132,6 +132,12 @@ boot_helper(const struct child *c)
     helper.xattrs = plan->xattrs;
     helper.nodes = c->t->plan->limits.nodes;
     helper.open_files = c->t->plan->limits.open_files;
+    helper.n_hide = plan->hide.n;
+    helper.hide = plan->hide.at;
+    helper.n_only = plan->only.n;
+    helper.only = plan->only.at;
+    helper.n_protect = plan->protect.n;
+    helper.protect = plan->protect.at;
     fd_add(&l, mount_fd);
     fd_add_channel(&l, o);
     return boot_send_one(c, NULL, &helper, &l);

@@ -1,7 +1,7 @@
 /*
  * Dispatch, in an order that no handler can get around: is the operation
  * known, does the share's access allow it, is it a message, are its names
- * names, and only then the handler.
+ * names and the guest's to know, and only then the handler.
  *
  * Runs in: helper.   Trusts: nothing that the worker sends.   Owns: nothing.
  */
@@ -70,7 +70,7 @@ dispatch(struct share *sh, const struct frame *f, const uint8_t *body, size_t n,
         bug("no room in the arena for the reply of %s", op->name);
     sh->call = (struct call){.frame = f, .payload = payload_of(sh, op, f)};
     nodes_next_request(&sh->nodes);
-    r = calls[f->op](sh, req, rep);
     *ret_rep = rep;
-    return r;
+    r = names_check(&sh->names, f->op, req);
+    return r < 0 ? r : calls[f->op](sh, req, rep);
 }

@@ -118,6 +118,21 @@ take_mounts(const Postern__V1__HelperBoot *b)
             violation("the broker sent submount %zu as number %u", i, b->below[i]->number);
 }
 
+static void
+take_names(const Postern__V1__HelperBoot *b)
+{
+    if (b->n_protect > 0) {
+        errno = EOPNOTSUPP;
+        die("protect is not built yet: leave it out");
+    }
+    for (size_t i = 0; i < b->n_hide; i++)
+        if (!names_hide(&share.names, b->hide[i]))
+            violation("the broker sent pattern %zu to hide, which is too much", i);
+    for (size_t i = 0; i < b->n_only; i++)
+        if (!names_only(&share.names, b->only[i]))
+            violation("the broker sent name %zu of the root, which is too much", i);
+}
+
 /* Everything between the boot message, which is taken over, and the first
  * request. */
 static void
@@ -137,6 +152,7 @@ start(Postern__V1__Boot *b, int fds[NBOOT_FDS])
                    (share.allow_set_id ? (unsigned)MAY_SET_ID : 0) |
                        (share.xattrs != 0 ? (unsigned)MAY_XATTRS : 0));
     take_mounts(b->helper);
+    take_names(b->helper);
     p.submounts = share.mounts.mode != SUBMOUNTS_REFUSE;
     p.event_fds = event_fds;
     p.nevent_fds = sizeof(event_fds) / sizeof(event_fds[0]);

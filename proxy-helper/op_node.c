@@ -119,6 +119,8 @@ walk_one(struct share *sh, struct node *dir, const ProtobufCBinaryData *componen
     if (r < 0)
         return r;
     name_copy(name, component);
+    if (!names_show(&sh->names, node_is_root(&sh->nodes, dir), name))
+        return -ENOENT;
     fd = path_walk(r, name);
     if (fd < 0)
         return fd;

@@ -73,6 +73,8 @@ finish_entry(struct share *sh, const struct listed *l, struct dirent64 *d)
         d->d_type = DT_DIR;
         return true;
     }
+    if (!names_show(&sh->names, l->f->node == NODE_ROOT, d->d_name))
+        return false;
     if (d->d_type != DT_UNKNOWN && sh->mounts.mode == SUBMOUNTS_REFUSE)
         return true;
     if (path_stat_name(l->f->fd, d->d_name, &st) < 0)

@@ -12,6 +12,7 @@
 #include "ipc/share.h"
 #include "proxy-helper/file.h"
 #include "proxy-helper/mount.h"
+#include "proxy-helper/names.h"
 #include "proxy-helper/node.h"
 #include "proxy-helper/pool.h"
 
@@ -29,6 +30,7 @@ struct share {
     uint32_t present_uid; /* the owner that every file shows */
     uint32_t present_gid;
     struct mounts mounts;
+    struct names names; /* which names the guest gets to know */
     struct nodes nodes;
     struct files files;
     struct pool *pool; /* owned; NULL: nothing is handed to threads */

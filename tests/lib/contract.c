@@ -87,6 +87,40 @@ or_else(uint32_t v, uint32_t otherwise)
     return v != 0 ? v : otherwise;
 }
 
+/* The words of a list of the options; static storage for one more each. */
+#define WORDS 80
+struct words {
+    char text[WORDS * NAME_BUF];
+    char *at[WORDS];
+    size_t n;
+};
+
+static void
+split(struct words *w, const char *list)
+{
+    char *save = NULL;
+
+    w->n = 0;
+    (void)snprintf(w->text, sizeof(w->text), "%s", list == NULL ? "" : list);
+    for (char *s = strtok_r(w->text, " ", &save); s != NULL; s = strtok_r(NULL, " ", &save)) {
+        assert_true(w->n < WORDS);
+        w->at[w->n++] = s;
+    }
+}
+
+static void
+serve_names(struct contract_impl *on)
+{
+    static struct words w;
+
+    split(&w, on->o.hide);
+    for (size_t i = 0; i < w.n; i++)
+        assert_true(names_hide(&on->share.names, w.at[i]));
+    split(&w, on->o.only);
+    for (size_t i = 0; i < w.n; i++)
+        assert_true(names_only(&on->share.names, w.at[i]));
+}
+
 /* What main() does around the sandbox. */
 static void
 serve_start(struct contract_impl *on, const char *path)
@@ -106,6 +140,7 @@ serve_start(struct contract_impl *on, const char *path)
     for (size_t i = 0; i < on->below.n; i++)
         assert_true(mounts_add(&on->share.mounts, on->below.at[i].dev, on->below.at[i].ino,
                                on->below.at[i].number));
+    serve_names(on);
     assert_int_equal(channel_open(&on->share.ch, CHANNEL_HELPER, on->memfd, on->to_worker), 0);
     assert_int_equal(share_open(&on->share, &root, &limits), 0);
     assert_int_equal(serve_init(&on->server, &on->share, on->to_helper, on->boot[1]), 0);
@@ -144,6 +179,7 @@ send_boot(const struct contract_impl *on, int mount_fd)
     Postern__V1__SandboxBoot s = POSTERN__V1__SANDBOX_BOOT__INIT;
     const int fds[] = {mount_fd, on->memfd, on->to_helper, on->to_worker};
     Postern__V1__SubmountBoot below[SUBMOUNTS_MAX], *below_p[SUBMOUNTS_MAX];
+    static struct words hide, only, protect;
     char tenant[] = "test", share[] = "contract";
 
     b.version = BOOT_VERSION;
@@ -171,6 +207,15 @@ send_boot(const struct contract_impl *on, int mount_fd)
     }
     h.n_below = on->o.submounts == SUBMOUNTS_CROSS ? on->below.n : 0;
     h.below = below_p;
+    split(&hide, on->o.hide);
+    h.n_hide = hide.n;
+    h.hide = hide.at;
+    split(&only, on->o.only);
+    h.n_only = only.n;
+    h.only = only.at;
+    split(&protect, on->o.protect);
+    h.n_protect = protect.n;
+    h.protect = protect.at;
     assert_int_equal(boot_send(on->boot[0], &b, fds, COUNT(fds)), 0);
 }
 

@@ -24,6 +24,7 @@ struct contract_options {
     uint32_t present_uid, present_gid;
     uint32_t nodes, node_fds, files; /* 0: plenty */
     enum share_submounts submounts;
+    const char *hide, *only, *protect; /* lists, words apart by a space; NULL: none */
     bool for_worker;                   /* no client: contract_channel() is for a worker */
     void (*prepare)(const char *path); /* before anybody looks; may mount things below */
 };
