@@ -154,11 +154,11 @@ mount_command(const struct what *w)
 static void
 look_command(const struct tenant *t)
 {
-    for (size_t i = 0; i < t->plan->nlistens; i++) {
-        if (t->doors[i].connected)
+    for (const struct door *d = t->doors; d != NULL; d = d->next) {
+        if (d->connected || t->offers == NULL)
             continue;
-        printf("to look without mounting:\n  postern ls -l %s %s\n", door_address(&t->doors[i]),
-               t->plan->shares[0].name);
+        printf("to look without mounting:\n  postern ls -l %s %s\n", door_address(d),
+               t->offers->plan->name);
         return;
     }
 }
@@ -169,10 +169,10 @@ announce_tenant(const struct tenant *t)
     struct what w = {.msize = t->plan->limits.msize};
 
     printf("tenant %s, to mount:\n", t->plan->name);
-    for (size_t i = 0; i < t->plan->nshares; i++)
-        for (size_t j = 0; j < t->plan->nlistens; j++) {
-            w.d = &t->doors[j];
-            w.share = t->plan->shares[i].name;
+    for (const struct offer *o = t->offers; o != NULL; o = o->next)
+        for (const struct door *d = t->doors; d != NULL; d = d->next) {
+            w.d = d;
+            w.share = o->plan->name;
             mount_command(&w);
         }
     look_command(t);
@@ -181,8 +181,8 @@ announce_tenant(const struct tenant *t)
 void
 announce(const struct broker *b)
 {
-    for (size_t i = 0; i < b->plan->ntenants; i++)
-        announce_tenant(&b->tenants[i]);
+    for (const struct tenant *t = b->tenants; t != NULL; t = t->next)
+        announce_tenant(t);
     puts("Mount option cache=mmap where programs map files for writing; the default, cache=none,\n"
          "shows what the host changes at once. Ctrl-C ends the service.");
     (void)fflush(stdout);

@@ -150,6 +150,7 @@ struct worker_lists {
     size_t nlisteners;
     Postern__V1__ShareBoot shares[SHARES_PER_TENANT_MAX];
     Postern__V1__ShareBoot *share_p[SHARES_PER_TENANT_MAX];
+    size_t nshares;
 };
 
 static void
@@ -164,21 +165,37 @@ listener_fill(struct worker_lists *w, const struct door *d, struct fd_list *l)
     fd_add(l, d->fd);
 }
 
-static void
-worker_lists_fill(struct worker_lists *w, const struct tenant *t, struct fd_list *l)
+void
+share_boot_fill(Postern__V1__ShareBoot *m, const struct offer *o)
 {
-    if (t->plan->nlistens > LISTENERS_PER_TENANT_MAX || t->plan->nshares > SHARES_PER_TENANT_MAX)
-        bug("tenant %s: policy let too much through", t->plan->name);
-    for (size_t i = 0; i < t->plan->nlistens; i++)
-        if (door_is_open(&t->doors[i]))
-            listener_fill(w, &t->doors[i], l);
-    for (size_t i = 0; i < t->plan->nshares; i++) {
-        postern__v1__share_boot__init(&w->shares[i]);
-        w->shares[i].name = t->offers[i].plan->name;
-        w->shares[i].read_only = t->offers[i].plan->access == ACCESS_READ_ONLY;
-        w->share_p[i] = &w->shares[i];
-        fd_add_channel(l, &t->offers[i]);
+    m->name = o->plan->name;
+    m->read_only = o->plan->access == ACCESS_READ_ONLY;
+}
+
+static void
+share_fill(struct worker_lists *w, const struct offer *o, struct fd_list *l)
+{
+    Postern__V1__ShareBoot *m = &w->shares[w->nshares];
+
+    postern__v1__share_boot__init(m);
+    share_boot_fill(m, o);
+    w->share_p[w->nshares++] = m;
+    fd_add_channel(l, o);
+}
+
+static void
+worker_lists_fill(struct worker_lists *w, struct tenant *t, struct fd_list *l)
+{
+    size_t nshares = shares_number(t);
+
+    for (struct door *d = t->doors; d != NULL; d = d->next) {
+        if (w->nlisteners == LISTENERS_PER_TENANT_MAX)
+            bug("tenant %s: policy let too many listeners through", t->plan->name);
+        if (door_is_open(d))
+            listener_fill(w, d, l);
     }
+    while (w->nshares < nshares)
+        share_fill(w, t->numbered[w->nshares], l);
 }
 
 static int
@@ -187,21 +204,21 @@ boot_worker(const struct child *c)
     const struct plan_tenant *plan = c->t->plan;
     Postern__V1__WorkerBoot worker = POSTERN__V1__WORKER_BOOT__INIT;
     struct fd_list l = {.n = 0};
-    struct worker_lists lists = {.nlisteners = 0};
+    struct worker_lists lists = {.nlisteners = 0, .nshares = 0};
     int r;
 
     worker_lists_fill(&lists, c->t, &l);
     worker.n_listeners = lists.nlisteners;
     worker.listeners = lists.listener_p;
-    worker.n_shares = plan->nshares;
+    worker.n_shares = lists.nshares;
     worker.shares = lists.share_p;
     worker.connections = plan->limits.connections;
     worker.fids = plan->limits.fids;
     worker.in_flight = plan->limits.in_flight;
     worker.msize = plan->limits.msize;
     r = boot_send_one(c, &worker, NULL, &l);
-    for (size_t i = 0; i < plan->nlistens && r == 0; i++)
-        r = door_handed_over(&c->t->doors[i]);
+    for (struct door *d = c->t->doors; d != NULL && r == 0; d = d->next)
+        r = door_handed_over(d);
     return r;
 }
 

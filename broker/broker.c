@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "ipc/fd.h"
 #include "ipc/log.h"
@@ -54,8 +55,8 @@ broker_refuse(int r, const char *file, unsigned line, const char *fmt, ...)
 static bool
 all_in(const struct broker *b, enum tenant_state state)
 {
-    for (size_t i = 0; i < b->plan->ntenants; i++)
-        if (b->tenants[i].state != state)
+    for (const struct tenant *t = b->tenants; t != NULL; t = t->next)
+        if (t->state != state)
             return false;
     return true;
 }
@@ -63,8 +64,8 @@ all_in(const struct broker *b, enum tenant_state state)
 static bool
 all_serve(const struct broker *b)
 {
-    for (size_t i = 0; i < b->plan->ntenants; i++)
-        if (b->tenants[i].state != TENANT_SERVING && !tenant_over(&b->tenants[i]))
+    for (const struct tenant *t = b->tenants; t != NULL; t = t->next)
+        if (t->state != TENANT_SERVING && !tenant_over(t))
             return false;
     return true;
 }
@@ -85,8 +86,8 @@ broker_look(struct broker *b)
 void
 broker_tenant_over(struct broker *b, int exit_code)
 {
-    for (size_t i = 0; i < b->plan->ntenants; i++)
-        if (!tenant_over(&b->tenants[i]))
+    for (const struct tenant *t = b->tenants; t != NULL; t = t->next)
+        if (!tenant_over(t))
             return;
     broker_stop(b, exit_code);
 }
@@ -102,8 +103,8 @@ broker_stop(struct broker *b, int exit_code)
     b->exit_code = exit_code;
     notify("STOPPING=1");
     (void)event_add(b->overdue, &most);
-    for (size_t i = 0; i < b->plan->ntenants; i++)
-        tenant_end(&b->tenants[i]);
+    for (struct tenant *t = b->tenants; t != NULL; t = t->next)
+        tenant_end(t);
     broker_look(b);
 }
 
@@ -199,22 +200,17 @@ exe_open(const char *name)
 static int
 tenants_load(struct broker *b)
 {
-    unsigned slot = 0;
     int r = 0;
 
-    b->tenants = calloc(b->plan->ntenants, sizeof(*b->tenants));
-    if (b->tenants == NULL)
-        return -ENOMEM;
     for (size_t i = 0; i < b->plan->ntenants; i++) {
-        int one = tenant_load(&b->tenants[i], b, &b->plan->tenants[i], &slot);
+        struct tenant *t = calloc(1, sizeof(*t));
+        int one;
 
-        r = r == 0 ? one : r;
-    }
-    if (r == 0 && slot > CHILD_ID_BLOCK) {
-        log_error("%u processes would be needed, which is more than the %u that one posternd "
-                  "may have: split the policy",
-                  slot, CHILD_ID_BLOCK);
-        r = -E2BIG;
+        if (t == NULL)
+            return -ENOMEM;
+        LL_APPEND(b->tenants, t);
+        one = tenant_load(t, b, &b->plan->tenants[i]);
+        r = r == 0 ? one : r; /* go on: whoever corrects a policy wants all of it */
     }
     return r;
 }
@@ -222,17 +218,12 @@ tenants_load(struct broker *b)
 static int
 doors_open(struct broker *b)
 {
-    for (size_t i = 0; i < b->plan->ntenants; i++) {
-        struct tenant *t = &b->tenants[i];
+    int r = 0;
 
-        for (size_t j = 0; j < t->plan->nlistens; j++) {
-            int r = door_open(&t->doors[j]);
-
-            if (r < 0)
-                return r;
-        }
-    }
-    return 0;
+    for (const struct tenant *t = b->tenants; t != NULL && r == 0; t = t->next)
+        for (struct door *d = t->doors; d != NULL && r == 0; d = d->next)
+            r = door_open(d);
+    return r;
 }
 
 static void
@@ -258,13 +249,10 @@ enter_userns(struct broker *b)
     r = spawn_enter_userns();
     if (r < 0)
         return log_errno(r, "enter a user namespace");
-    for (size_t i = 0; i < b->plan->ntenants; i++)
-        for (size_t j = 0; j < b->plan->tenants[i].nshares; j++) {
-            r = offer_reopen(&b->tenants[i].offers[j]);
-            if (r < 0)
-                return r;
-        }
-    return 0;
+    for (const struct tenant *t = b->tenants; t != NULL && r == 0; t = t->next)
+        for (struct offer *o = t->offers; o != NULL && r == 0; o = o->next)
+            r = offer_reopen(o);
+    return r;
 }
 
 static int
@@ -272,12 +260,9 @@ identities(struct broker *b)
 {
     int r = 0;
 
-    for (size_t i = 0; i < b->plan->ntenants && r == 0; i++) {
-        struct tenant *t = &b->tenants[i];
-
-        for (size_t j = 0; j < t->plan->nshares && r == 0; j++)
-            r = offer_identity(&t->offers[j], b->rootless, t->helpers[j].slot);
-    }
+    for (const struct tenant *t = b->tenants; t != NULL && r == 0; t = t->next)
+        for (struct offer *o = t->offers; o != NULL && r == 0; o = o->next)
+            r = offer_identity(o, b->rootless, o->helper.slot);
     return r;
 }
 
@@ -324,10 +309,8 @@ check_report(const struct broker *b)
 {
     size_t shares = 0;
 
-    for (size_t i = 0; i < b->plan->ntenants; i++)
-        for (size_t j = 0; j < b->plan->tenants[i].nshares; j++) {
-            const struct offer *o = &b->tenants[i].offers[j];
-
+    for (const struct tenant *t = b->tenants; t != NULL; t = t->next)
+        for (const struct offer *o = t->offers; o != NULL; o = o->next) {
             shares++;
             if (!o->plan->has_owner && !b->rootless && o->st.st_uid == 0 &&
                 o->plan->access == ACCESS_READ_WRITE)
@@ -346,8 +329,8 @@ serve(struct broker *b)
 {
     if (set_up(b) < 0)
         return EXIT_FAILED;
-    for (size_t i = 0; i < b->plan->ntenants && !b->stopping; i++)
-        tenant_start(&b->tenants[i]);
+    for (struct tenant *t = b->tenants; t != NULL && !b->stopping; t = t->next)
+        tenant_start(t);
     if (!(b->stopping && all_in(b, TENANT_DOWN)))
         event_base_dispatch(b->base);
     return b->exit_code;
@@ -371,6 +354,18 @@ load_and_serve(struct broker *b, bool check_only)
     return b->worker_exe < 0 || b->helper_exe < 0 ? EXIT_FAILED : serve(b);
 }
 
+static void
+tenants_done(struct broker *b)
+{
+    struct tenant *t, *next;
+
+    LL_FOREACH_SAFE(b->tenants, t, next)
+    {
+        tenant_done(t);
+        free(t);
+    }
+}
+
 int
 broker_run(struct plan *plan, bool check_only)
 {
@@ -378,9 +373,7 @@ broker_run(struct plan *plan, bool check_only)
         .plan = plan, .rootless = geteuid() != 0, .worker_exe = -1, .helper_exe = -1};
     int r = load_and_serve(&b, check_only);
 
-    for (size_t i = 0; b.tenants != NULL && i < plan->ntenants; i++)
-        tenant_done(&b.tenants[i]);
-    free(b.tenants);
+    tenants_done(&b);
     loop_done(&b);
     clean_fd(&b.worker_exe);
     clean_fd(&b.helper_exe);

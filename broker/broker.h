@@ -15,10 +15,12 @@
 #include <sys/types.h>
 
 #include "ipc/boot.h"
+#include "ipc/limits.h"
 #include "policy/plan.h"
 
 #define POSTERND_VERSION "0.1"
 #define LOG_LINE_ROOM 900
+#define CHILD_SAID 256 /* of a child's last line, kept */
 
 /* The ids of children in root mode: this base, a block for each running
  * posternd, a slot for each child. Nobody's files on a disk: a helper's mount
@@ -37,8 +39,47 @@ enum broker_times {                         /* seconds */
                     LOG_LINES = 100,        /* ... so many are printed */
 };
 
-/* A share of a tenant: a checked directory and who its helper will be. */
+/* One process: the worker, or the helper of one offer. */
+struct child {
+    struct tenant *t;    /* borrowed */
+    struct offer *offer; /* borrowed; NULL: the worker */
+    unsigned slot;       /* its number for ids */
+    pid_t pid;           /* for people to read; the pidfd is what counts */
+    int pidfd;           /* owned; -1: no process */
+    int sock;            /* owned; the boot socket; -1: closed */
+    struct event *ended; /* owned */
+    struct event *spoke; /* owned */
+    bool ready;
+    unsigned landlock_abi, layers; /* of its Ready */
+    bool unwanted;                 /* we killed it: nothing to report */
+    int verdict;                   /* or for this exit code, which its own end then is; 0: not */
+    int64_t window;                /* when the current LOG_WINDOW began, seconds */
+    unsigned lines, dropped;
+    char said[CHILD_SAID]; /* its last line */
+};
+
+#define SHARE_STATES(X)                                                                            \
+    X(RESERVED) /* its directory is checked and held; no process */                                \
+    X(HELPER)   /* helper spawned, not ready */                                                    \
+    X(READY)    /* helper ready; the worker, which starts, knows nothing yet */                    \
+    X(JOINING)  /* helper ready; the worker was told, and does not serve it yet */                 \
+    X(ADDED)    /* guests are served */                                                            \
+    X(FAILED)   /* its helper ended; guests get EIO */                                             \
+    X(DRAINING) /* the worker was told to let it go */                                             \
+    X(ENDING)   /* helper killed, not reaped */
+
+enum share_state {
+#define STATE(name) SHARE_##name,
+    SHARE_STATES(STATE)
+#undef STATE
+        SHARE_STATES_END
+};
+
+/* A share of a tenant: a checked directory, who its helper will be, and where
+ * it is in its life, which is the table in share.c. */
 struct offer {
+    struct offer *next;            /* of its tenant's */
+    struct tenant *t;              /* borrowed */
     const struct plan_share *plan; /* borrowed from the plan */
     int root_fd;                   /* owned; O_PATH */
     struct stat st;                /* of the root, in the host's ids */
@@ -47,13 +88,21 @@ struct offer {
     uid_t uid; /* the helper's */
     gid_t gid;
     bool idmap; /* the mount shows owner as uid:gid */
-    /* The channel to the worker, from the tenant's start to the worker's
-     * boot; owned, else -1. */
+    /* The channel to the worker, from the helper's start until the worker has
+     * it; owned, else -1. */
     int channel_fd, to_helper_fd, to_worker_fd;
+    struct child helper;
+    enum share_state state;
+    bool wanted;             /* served whenever its tenant is */
+    int number;              /* by which the worker knows it, place in t->numbered; else -1 */
+    bool leaving;            /* the worker was told to let it go */
+    struct event *timer;     /* owned; of a state that has to end */
+    char why[LOG_LINE_ROOM]; /* it failed: for a person */
 };
 
 /* Where guests come in: a listening socket, or one connection. */
 struct door {
+    struct door *next;              /* of its tenant's */
     struct tenant *t;               /* borrowed */
     const struct plan_listen *plan; /* borrowed from the plan */
     int fd;                         /* owned; -1: not yet, or no more */
@@ -63,22 +112,6 @@ struct door {
     struct event *hangup;           /* owned */
     dev_t dev;                      /* unix: the file we made, ... */
     ino_t ino;                      /* ... so that no other is unlinked; 0: none */
-};
-
-/* One process: the worker, or the helper of one offer. */
-struct child {
-    struct tenant *t;    /* borrowed */
-    struct offer *offer; /* borrowed; NULL: the worker */
-    unsigned slot;       /* its number for ids */
-    int pidfd;           /* owned; -1: no process */
-    int sock;            /* owned; the boot socket; -1: closed */
-    struct event *ended; /* owned */
-    struct event *spoke; /* owned */
-    bool ready;
-    bool unwanted;  /* we killed it with its tenant: nothing to report */
-    int verdict;    /* or for this exit code, which its own end then is; 0: not */
-    int64_t window; /* when the current LOG_WINDOW began, seconds */
-    unsigned lines, dropped;
 };
 
 #define TENANT_STATES(X)                                                                           \
@@ -97,23 +130,29 @@ enum tenant_state {
 };
 
 struct tenant {
+    struct tenant *next;
     struct broker *b;               /* borrowed */
     const struct plan_tenant *plan; /* borrowed from the plan */
     enum tenant_state state;
-    struct offer *offers;  /* owned; plan->nshares */
-    struct door *doors;    /* owned; plan->nlistens */
-    struct child *helpers; /* owned; one per offer */
+    struct offer *offers; /* owned, a list in the policy's order */
+    size_t noffers;
+    /* By the number that the worker knows; borrowed from offers. A number is
+     * free again when the worker says so, or ends. */
+    struct offer *numbered[SHARES_PER_TENANT_MAX];
+    struct door *doors; /* owned, a list in the policy's order */
     struct child worker;
     struct event *timer; /* owned; start-up limit, or back-off */
     unsigned backoff;    /* seconds to rest next time */
-    int64_t since;       /* seconds; when it began to serve */
+    unsigned restarts;
+    int64_t since; /* seconds; when it began to serve */
 };
 
 struct broker {
     struct plan *plan; /* owned */
     bool rootless;
     int worker_exe, helper_exe;                        /* owned; O_PATH */
-    struct tenant *tenants;                            /* owned; plan->ntenants */
+    struct tenant *tenants;                            /* owned, a list in the policy's order */
+    bool slots[CHILD_ID_BLOCK];                        /* whether a child has this number */
     struct event_base *base;                           /* owned */
     struct event *sigint, *sigterm, *sighup, *overdue; /* owned */
     bool up;                                           /* every tenant has served once */
@@ -145,11 +184,12 @@ int64_t broker_now(void);
 
 /*
  * offer.c. Failures are said there with what to do, and returned as -errno.
- * offer_open: the host's directory, checked. offer_reopen: rootless, after
- * the user namespace was entered. offer_identity: owner and helper ids; slot
- * is the helper's. offer_mount: a fresh mount for one helper, the caller's fd.
+ * offer_init: no directory yet. offer_open: the host's directory, checked. offer_reopen: rootless,
+ * after the user namespace was entered. offer_identity: owner and helper ids; slot is the helper's.
+ * offer_mount: a fresh mount for one helper, the caller's fd.
  */
-int offer_open(struct offer *o, const struct plan_share *plan);
+void offer_init(struct offer *o, const struct plan_share *plan);
+int offer_open(struct offer *o);
 int offer_reopen(struct offer *o);
 int offer_identity(struct offer *o, bool rootless, unsigned slot);
 int offer_mount(const struct offer *o);
@@ -197,18 +237,58 @@ bool child_lives(const struct child *c);
 const char *child_name(const struct child *c);
 uid_t child_id(unsigned slot);
 
+/* A number for a child's ids that no other has, or -1; and its return, when
+ * the child that had it was reaped. */
+int slot_take(struct broker *b);
+void slot_put(struct broker *b, unsigned slot);
+
 /* boot.c: the Boot message of a child with its fds. 0 or -errno. */
 int boot_child(const struct child *c);
+/* What a worker has to know of a share, at its boot or later. */
+void share_boot_fill(Postern__V1__ShareBoot *m, const struct offer *o);
 
-/* tenant.c */
-int tenant_load(struct tenant *t, struct broker *b, const struct plan_tenant *plan, unsigned *slot);
+/*
+ * share.c: the life of one share. share_new: of that tenant, without a
+ * directory; NULL: no memory or no number left, after saying so. share_free:
+ * it has no process and the worker does not know it.
+ */
+struct offer *share_new(struct tenant *t, const struct plan_share *plan);
+void share_free(struct offer *o);
+/* Spawn its helper. Where its tenant serves, the rest follows by itself; else
+ * it waits for the worker. 0, or -errno after logging it: nothing changed. */
+int share_start(struct offer *o);
+/* Its tenant ends: the helper is killed, the worker's number is void. */
+void share_stop(struct offer *o);
+/* Never again: at once, or after so many milliseconds that guests have. It is
+ * freed as soon as nothing is left of it. */
+void share_leave(struct offer *o, uint32_t drain_ms);
+/* All that are wanted are ready, or failed. */
+bool shares_ready(const struct tenant *t);
+bool shares_dead(const struct tenant *t);
+/* For the worker's boot: those that are ready get numbers from 0 on. */
+size_t shares_number(struct tenant *t);
+/* The worker is ready: these it serves. */
+void shares_join(struct tenant *t);
+/* What child.c has to say of a helper, and of what a worker said; false: it
+ * may not say that. */
+void share_helper_ready(struct offer *o);
+void share_helper_ended(struct offer *o, int code);
+bool share_served(struct tenant *t, uint32_t number);
+bool share_over(struct tenant *t, uint32_t number);
+
+/* tenant.c. tenant_load: 0 or -errno after saying why; then tenant_done() has
+ * to come all the same. */
+int tenant_load(struct tenant *t, struct broker *b, const struct plan_tenant *plan);
 void tenant_start(struct tenant *t);
 /* Kill its children; it starts again after a rest unless the broker stops. */
 void tenant_end(struct tenant *t);
 void tenant_done(struct tenant *t);
-/* What child.c has to say. code: enum exit_code, also for an end by signal. */
+/* What child.c and share.c have to say. code: enum exit_code, also for an end
+ * by signal. */
 void tenant_child_ready(struct tenant *t);
 void tenant_child_ended(struct tenant *t, const struct child *c, int code);
+/* It could not start; at the broker's own start nothing is served by halves. */
+void tenant_start_failed(struct tenant *t, int code);
 
 /* A guest hung up, and its connection was a door. */
 void tenant_door_closed(struct tenant *t);

@@ -6,6 +6,7 @@
  * Owns: the child's pidfd, its boot socket and their two events.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,26 @@ child_id(unsigned slot)
     if (slot >= CHILD_ID_BLOCK)
         bug("child %u has no id", slot);
     return CHILD_ID_BASE + ((unsigned)getpid() % CHILD_ID_BLOCKS) * CHILD_ID_BLOCK + slot;
+}
+
+int
+slot_take(struct broker *b)
+{
+    for (unsigned i = 0; i < CHILD_ID_BLOCK; i++)
+        if (!b->slots[i]) {
+            b->slots[i] = true;
+            return (int)i;
+        }
+    log_error("more processes would be needed than the %u that one posternd may have: "
+              "split the policy",
+              CHILD_ID_BLOCK);
+    return -E2BIG;
+}
+
+void
+slot_put(struct broker *b, unsigned slot)
+{
+    b->slots[slot] = false;
 }
 
 const char *
@@ -170,6 +191,7 @@ child_said(struct child *c, const Postern__V1__Log *m)
     if (!may_print(c))
         return;
     text_clean(text, sizeof(text), m->text);
+    (void)snprintf(c->said, sizeof(c->said), "%.*s", CHILD_SAID - 1, text);
     log_line(level, "%s: %s", child_name(c), text);
 }
 
@@ -219,8 +241,31 @@ child_is_ready(struct child *c, const Postern__V1__Ready *m)
     if ((m->layers & LAYER_LANDLOCK) == 0)
         log_warn("%s: runs without Landlock, as sandbox = best-effort allows", child_name(c));
     c->ready = true;
+    c->landlock_abi = m->landlock_abi;
+    c->layers = m->layers;
     log_debug("%s: ready, Landlock ABI %u", child_name(c), m->landlock_abi);
-    tenant_child_ready(c->t);
+    if (c->offer != NULL)
+        share_helper_ready(c->offer);
+    else
+        tenant_child_ready(c->t);
+}
+
+/* Beside lines: a child is ready, or its worker tells of a share. */
+static void
+child_reports(struct child *c, const Postern__V1__FromChild *m)
+{
+    bool may = true;
+
+    if (m->ready != NULL)
+        child_is_ready(c, m->ready);
+    else if (c->offer != NULL || !c->ready)
+        may = false;
+    else if (m->share_served != NULL)
+        may = share_served(c->t, m->share_served->share);
+    else if (m->share_over != NULL)
+        may = share_over(c->t, m->share_over->share);
+    if (!may)
+        child_condemn(c, EXIT_VIOLATION);
 }
 
 /* One message; false when there is none to be had. */
@@ -232,10 +277,8 @@ child_hear(struct child *c)
 
     if (r == 1 && m->log != NULL)
         child_said(c, m->log);
-    else if (r == 1 && c->verdict == 0 && m->ready != NULL)
-        child_is_ready(c, m->ready);
-    else if (r == 1 && c->verdict == 0)
-        child_condemn(c, EXIT_VIOLATION);
+    else if (r == 1 && c->verdict == 0 && !c->unwanted)
+        child_reports(c, m);
     else if (r != 1 && r != 0 && r != -EAGAIN)
         child_condemn(c, EXIT_VIOLATION);
     if (r == 0)
@@ -310,7 +353,10 @@ on_ended(evutil_socket_t fd, short what, void *ctx)
     dropped_say(c);
     code = ending(c, &si);
     child_close(c);
-    tenant_child_ended(c->t, c, code);
+    if (c->offer != NULL)
+        share_helper_ended(c->offer, code);
+    else
+        tenant_child_ended(c->t, c, code);
 }
 
 /* --- how it begins ------------------------------------------------------------ */
@@ -331,7 +377,6 @@ static int
 child_exec(struct child *c)
 {
     int pair[2], zero = 0, r;
-    pid_t pid;
     struct spawn s = {.exe_fd = c->offer != NULL ? c->t->b->helper_exe : c->t->b->worker_exe,
                       .name = c->offer != NULL ? "postern-helper" : "postern-worker",
                       .own_userns = c->t->b->rootless};
@@ -341,12 +386,15 @@ child_exec(struct child *c)
     /* older kernels do not know it: recv(2) without room for fds takes none */
     (void)setsockopt(pair[0], SOL_SOCKET, SO_PASSRIGHTS, &zero, sizeof(zero));
     s.boot_fd = pair[1];
-    r = spawn_child(&s, &pid, &c->pidfd);
+    r = spawn_child(&s, &c->pid, &c->pidfd);
     close(pair[1]);
     if (r < 0)
         close(pair[0]);
     else
         c->sock = pair[0];
+    /* a child that does not read must never hold us up */
+    if (r == 0 && fcntl(c->sock, F_SETFL, O_NONBLOCK) < 0)
+        r = -errno;
     return r;
 }
 
@@ -369,8 +417,11 @@ child_spawn(struct child *c)
 
     child_init(c, c->t, c->offer, c->slot);
     r = child_exec(c);
-    if (r < 0)
-        return log_errno(r, "%s: start it", child_name(c));
+    if (r < 0) {
+        (void)log_errno(r, "%s: start it", child_name(c));
+        child_undo(c);
+        return r;
+    }
     r = boot_child(c);
     if (r == 0)
         r = events_add(c);

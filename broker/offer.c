@@ -72,17 +72,21 @@ refused(int r, const struct plan_share *plan, size_t at)
                   why != NULL ? why->what : strerror(-r));
 }
 
-int
-offer_open(struct offer *o, const struct plan_share *plan)
+void
+offer_init(struct offer *o, const struct plan_share *plan)
 {
-    size_t at = 0;
-    int fd;
-
     *o = (struct offer){
         .plan = plan, .root_fd = -1, .channel_fd = -1, .to_helper_fd = -1, .to_worker_fd = -1};
-    fd = share_root_open(plan->path, plan->submounts, &o->st, &at);
+}
+
+int
+offer_open(struct offer *o)
+{
+    size_t at = 0;
+    int fd = share_root_open(o->plan->path, o->plan->submounts, &o->st, &at);
+
     if (fd < 0)
-        return refused(fd, plan, at);
+        return refused(fd, o->plan, at);
     o->root_fd = fd;
     return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "broker/broker.h"
 #include "ipc/log.h"
@@ -46,22 +47,12 @@ timer_set(struct tenant *t, unsigned seconds)
         bug("tenant %s: no timer", t->plan->name);
 }
 
-static void
-channels_close(struct tenant *t)
-{
-    for (size_t i = 0; i < t->plan->nshares; i++)
-        offer_channel_close(&t->offers[i]);
-}
-
 /* --- ending ------------------------------------------------------------------- */
 
 static bool
 all_dead(const struct tenant *t)
 {
-    for (size_t i = 0; i < t->plan->nshares; i++)
-        if (child_lives(&t->helpers[i]))
-            return false;
-    return !child_lives(&t->worker);
+    return !child_lives(&t->worker) && shares_dead(t);
 }
 
 static void
@@ -81,6 +72,8 @@ tenant_rest(struct tenant *t)
 void
 tenant_end(struct tenant *t)
 {
+    struct offer *o, *next;
+
     if (t->state == TENANT_DOWN || t->state == TENANT_ENDING)
         return;
     event_del(t->timer);
@@ -92,19 +85,17 @@ tenant_end(struct tenant *t)
     if (t->state == TENANT_SERVING && broker_now() - t->since >= BACKOFF_FORGOTTEN)
         t->backoff = BACKOFF_FIRST;
     tenant_go(t, TENANT_ENDING);
-    channels_close(t);
     child_kill(&t->worker);
-    for (size_t i = 0; i < t->plan->nlistens; i++)
-        door_worker_ended(&t->doors[i]);
-    for (size_t i = 0; i < t->plan->nshares; i++)
-        child_kill(&t->helpers[i]);
+    for (struct door *d = t->doors; d != NULL; d = d->next)
+        door_worker_ended(d);
+    LL_FOREACH_SAFE(t->offers, o, next)
+    share_stop(o);
     if (all_dead(t))
         tenant_rest(t);
 }
 
-/* It could not start: at the broker's own start nothing is served by halves. */
-static void
-start_failed(struct tenant *t, int code)
+void
+tenant_start_failed(struct tenant *t, int code)
 {
     if (t->b->up)
         tenant_end(t);
@@ -119,21 +110,18 @@ tenant_start(struct tenant *t)
 {
     tenant_go(t, TENANT_HELPERS);
     timer_set(t, START_SECONDS);
-    for (size_t i = 0; i < t->plan->nshares; i++) {
-        if (offer_channel(&t->offers[i]) < 0 || child_spawn(&t->helpers[i]) < 0) {
-            start_failed(t, EXIT_WORLD);
+    for (struct offer *o = t->offers; o != NULL; o = o->next)
+        if (o->wanted && o->state == SHARE_RESERVED && share_start(o) < 0) {
+            tenant_start_failed(t, EXIT_WORLD);
             return;
         }
-    }
+    tenant_child_ready(t);
 }
 
-static bool
-helpers_ready(const struct tenant *t)
+static const char *
+access_name(enum plan_access access)
 {
-    for (size_t i = 0; i < t->plan->nshares; i++)
-        if (!t->helpers[i].ready || !child_lives(&t->helpers[i]))
-            return false;
-    return true;
+    return access == ACCESS_READ_ONLY ? "read-only" : "read-write";
 }
 
 static void
@@ -143,13 +131,13 @@ say_serving(const struct tenant *t)
     size_t n = 0;
 
     text[0] = '\0';
-    for (size_t i = 0; i < t->plan->nshares && n < sizeof(text); i++)
-        n += (size_t)snprintf(
-            text + n, sizeof(text) - n, "%s%s (%s)", i == 0 ? "" : ", ", t->plan->shares[i].name,
-            t->plan->shares[i].access == ACCESS_READ_ONLY ? "read-only" : "read-write");
-    for (size_t i = 0; i < t->plan->nlistens && n < sizeof(text); i++)
-        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i == 0 ? " on " : ", ",
-                              door_address(&t->doors[i]));
+    for (const struct offer *o = t->offers; o != NULL && n < sizeof(text); o = o->next)
+        if (o->state == SHARE_ADDED)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s (%s)", n == 0 ? "" : ", ",
+                                  o->plan->name, access_name(o->plan->access));
+    for (const struct door *d = t->doors; d != NULL && n < sizeof(text); d = d->next)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", d == t->doors ? " on " : ", ",
+                              door_address(d));
     log_info("tenant %s: serves %s", t->plan->name, text);
 }
 
@@ -158,7 +146,7 @@ tenant_serve(struct tenant *t)
 {
     tenant_go(t, TENANT_SERVING);
     event_del(t->timer);
-    channels_close(t);
+    shares_join(t);
     t->since = broker_now();
     say_serving(t);
     broker_look(t->b);
@@ -168,10 +156,10 @@ tenant_serve(struct tenant *t)
 void
 tenant_child_ready(struct tenant *t)
 {
-    if (t->state == TENANT_HELPERS && helpers_ready(t)) {
+    if (t->state == TENANT_HELPERS && shares_ready(t)) {
         tenant_go(t, TENANT_WORKER);
         if (child_spawn(&t->worker) < 0)
-            start_failed(t, EXIT_WORLD);
+            tenant_start_failed(t, EXIT_WORLD);
     } else if (t->state == TENANT_WORKER && t->worker.ready) {
         tenant_serve(t);
     }
@@ -180,9 +168,9 @@ tenant_child_ready(struct tenant *t)
 static const struct child *
 not_ready(const struct tenant *t)
 {
-    for (size_t i = 0; i < t->plan->nshares; i++)
-        if (!t->helpers[i].ready)
-            return &t->helpers[i];
+    for (const struct offer *o = t->offers; o != NULL; o = o->next)
+        if (o->state == SHARE_HELPER)
+            return &o->helper;
     return &t->worker;
 }
 
@@ -194,35 +182,15 @@ on_timer(evutil_socket_t fd, short what, void *ctx)
     (void)fd;
     (void)what;
     if (t->state == TENANT_RESTING) {
+        t->restarts++;
         tenant_start(t);
         return;
     }
     log_error("%s: was not ready within %d s", child_name(not_ready(t)), START_SECONDS);
-    start_failed(t, EXIT_WORLD);
+    tenant_start_failed(t, EXIT_WORLD);
 }
 
 /* --- a child's end -------------------------------------------------------------- */
-
-/* The other shares go on; this one answers EIO from now on. */
-static void
-share_gone(struct tenant *t, const struct child *c)
-{
-    Postern__V1__ShareGone gone = POSTERN__V1__SHARE_GONE__INIT;
-    Postern__V1__ToChild m = POSTERN__V1__TO_CHILD__INIT;
-    int r;
-
-    gone.share = (uint32_t)(c->offer - t->offers);
-    m.share_gone = &gone;
-    r = to_child_send(t->worker.sock, &m);
-    if (r == 0) {
-        log_warn("tenant %s: share %s answers EIO until the tenant starts again", t->plan->name,
-                 c->offer->plan->name);
-        return;
-    }
-    (void)log_errno(r, "tenant %s: tell its worker that share %s is gone", t->plan->name,
-                    c->offer->plan->name);
-    tenant_end(t);
-}
 
 void
 tenant_child_ended(struct tenant *t, const struct child *c, int code)
@@ -230,23 +198,22 @@ tenant_child_ended(struct tenant *t, const struct child *c, int code)
     if (t->state == TENANT_ENDING) {
         if (all_dead(t))
             tenant_rest(t);
+    } else if (c == NULL) {
+        return; /* of a share that was to end */
     } else if (t->state != TENANT_SERVING) {
-        start_failed(t, code);
-    } else if (c->offer == NULL || code == EXIT_VIOLATION) {
-        /* a helper that saw a violation says that the worker is broken */
+        tenant_start_failed(t, code);
+    } else {
         tenant_end(t);
         if (tenant_over(t))
             broker_tenant_over(t->b, code);
-    } else {
-        share_gone(t, c);
     }
 }
 
 bool
 tenant_over(const struct tenant *t)
 {
-    for (size_t i = 0; i < t->plan->nlistens; i++)
-        if (door_is_open(&t->doors[i]))
+    for (const struct door *d = t->doors; d != NULL; d = d->next)
+        if (door_is_open(d))
             return false;
     return true;
 }
@@ -268,43 +235,62 @@ offers_load(struct tenant *t)
     int r = 0;
 
     for (size_t i = 0; i < t->plan->nshares; i++) {
-        int one = offer_open(&t->offers[i], &t->plan->shares[i]);
+        struct offer *o = share_new(t, &t->plan->shares[i]);
+        int one = o != NULL ? offer_open(o) : -ENOMEM;
 
+        if (o != NULL)
+            o->wanted = true;
         r = r == 0 ? one : r; /* go on: whoever corrects a policy wants all of it */
     }
     return r;
 }
 
-int
-tenant_load(struct tenant *t, struct broker *b, const struct plan_tenant *plan, unsigned *slot)
+static int
+doors_load(struct tenant *t)
 {
-    *t = (struct tenant){.b = b, .plan = plan, .backoff = BACKOFF_FIRST};
-    t->offers = calloc(plan->nshares, sizeof(*t->offers));
-    t->helpers = calloc(plan->nshares, sizeof(*t->helpers));
-    t->doors = calloc(plan->nlistens, sizeof(*t->doors));
-    child_init(&t->worker, t, NULL, (*slot)++);
-    if (t->offers == NULL || t->helpers == NULL || t->doors == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < plan->nlistens; i++)
-        door_init(&t->doors[i], t, &plan->listens[i]);
-    for (size_t i = 0; i < plan->nshares; i++)
-        child_init(&t->helpers[i], t, &t->offers[i], (*slot)++);
+    for (size_t i = 0; i < t->plan->nlistens; i++) {
+        struct door *d = calloc(1, sizeof(*d));
+
+        if (d == NULL)
+            return -ENOMEM;
+        door_init(d, t, &t->plan->listens[i]);
+        LL_APPEND(t->doors, d);
+    }
+    return 0;
+}
+
+int
+tenant_load(struct tenant *t, struct broker *b, const struct plan_tenant *plan)
+{
+    int slot = slot_take(b), r;
+
+    t->b = b;
+    t->plan = plan;
+    t->backoff = BACKOFF_FIRST;
+    child_init(&t->worker, t, NULL, slot < 0 ? CHILD_ID_BLOCK : (unsigned)slot);
+    if (slot < 0)
+        return -E2BIG;
     t->timer = evtimer_new(b->base, on_timer, t);
-    return t->timer == NULL ? -ENOMEM : offers_load(t);
+    r = t->timer == NULL ? -ENOMEM : doors_load(t);
+    return r == 0 ? offers_load(t) : r;
 }
 
 void
 tenant_done(struct tenant *t)
 {
+    struct door *d, *next;
+
     if (t->plan == NULL)
         return;
-    for (size_t i = 0; t->doors != NULL && i < t->plan->nlistens; i++)
-        door_done(&t->doors[i]);
-    for (size_t i = 0; t->offers != NULL && i < t->plan->nshares; i++)
-        offer_done(&t->offers[i]);
+    LL_FOREACH_SAFE(t->doors, d, next)
+    {
+        door_done(d);
+        free(d);
+    }
+    while (t->offers != NULL)
+        share_free(t->offers);
     if (t->timer != NULL)
         event_free(t->timer);
-    free(t->doors);
-    free(t->offers);
-    free(t->helpers);
+    if (t->worker.slot < CHILD_ID_BLOCK)
+        slot_put(t->b, t->worker.slot);
 }
