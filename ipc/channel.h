@@ -34,6 +34,7 @@ struct frame {
     int32_t status;       /* request: 0. reply: 0 or -errno, then no message */
     uint32_t payload;     /* offset of the payload in the slab, SLAB_PAGE aligned */
     uint32_t payload_len; /* its room in bytes; 0: none */
+    uint32_t uid, gid;    /* request: who in the guest asks for it; ipc/share.h */
 };
 #define FRAME_BODY_MAX (FRAME_MAX - sizeof(struct frame))
 

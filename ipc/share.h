@@ -4,6 +4,8 @@
 #ifndef POSTERN_IPC_SHARE_H
 #define POSTERN_IPC_SHARE_H
 
+#include <stdint.h>
+
 /* Name spaces of extended attributes that the guest may use. */
 enum xattr_share {
     XATTR_USER = 1 << 0,       /* user.*, but for what servers keep there */
@@ -25,5 +27,10 @@ enum share_identity {
     IDENTITY_STORED = 2, /* one owner on the disk; theirs in user.virtfs.* */
     IDENTITY_HOST = 3,   /* the host's own ids */
 };
+
+/* Who asks when nobody said: the number that Linux has for nobody. */
+#define ID_NOBODY 65534u
+/* What no id is: "leave it as it is" for the kernel, "none" in 9P. */
+#define ID_NONE UINT32_MAX
 
 #endif

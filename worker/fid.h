@@ -43,6 +43,7 @@ struct fid {
     uint32_t num;
     uint32_t refs; /* one for the table, one for each request */
     enum fid_state state;
+    uint32_t uid;        /* of the Tattach that it comes from: who asks through it */
     bool narrowed;       /* attached ";ro" */
     bool reads, writes;  /* as opened */
     bool directory;      /* as opened */

@@ -27,6 +27,8 @@ fs_submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_cal
 {
     int r = fs_access(fs, op, call->narrowed);
 
+    if (r == 0 && fs->ids != 0 && (call->uid >= fs->ids || call->gid >= fs->ids))
+        r = -EPERM;
     return r < 0 ? r : fs->impl->submit(fs, op, req, call);
 }
 

@@ -15,6 +15,7 @@
 
 #include "ipc/msg.h"
 #include "ipc/ops.h"
+#include "ipc/share.h"
 
 struct fs;
 struct fs_call;
@@ -29,6 +30,7 @@ struct fs_call {
     uint8_t *payload;     /* slab space from fs_payload_get(), or NULL */
     uint32_t payload_len; /* bytes of it that the call may use */
     bool narrowed;        /* attached as ";ro": refuse writing operations here */
+    uint32_t uid, gid;    /* who in the guest asks for it */
     uint32_t tag;         /* the implementation's */
 };
 
@@ -47,6 +49,7 @@ struct fs {
     const struct fs_impl *impl;
     const char *name; /* the share's; borrowed */
     bool read_only;
+    uint32_t ids; /* the guest's ids are [0, ids); 0: all numbers */
 };
 
 /* 0, or -EROFS: the operation writes and the share is read-only, or the
@@ -55,7 +58,8 @@ struct fs {
 int fs_access(const struct fs *fs, unsigned op, bool narrowed);
 
 /* The only way to a helper: refuses what op_info() says writes on a read-only
- * or narrowed share, then submits. Used by the stubs below alone. */
+ * or narrowed share, and (-EPERM) whoever is none of the share's ids; then
+ * submits. Used by the stubs below alone. */
 int fs_submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *call);
 
 /* Slab space for n bytes, page aligned; NULL when there is none now. Given

@@ -80,7 +80,7 @@ static int
 submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *call)
 {
     struct fs_channel *fc = of_fs(fs);
-    struct frame f = {.op = (uint16_t)op};
+    struct frame f = {.op = (uint16_t)op, .uid = call->uid, .gid = call->gid};
     uint8_t *body;
     int r;
 

@@ -122,6 +122,7 @@ take_shares(const Postern__V1__WorkerBoot *b, const int *fds, struct fs **fs, in
              "channel");
         close(mine[FD_CHANNEL]);
         fs[i] = fs_channel_fs(h->fc);
+        fs[i]->ids = b->shares[i]->ids;
         event_fds[i] = mine[FD_TO_HELPER];
         h->watch = (struct watch){WATCH_HELPER, h};
         must(loop_watch(&loop, mine[FD_TO_WORKER], &h->watch, EPOLLIN), "watch a helper");

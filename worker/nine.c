@@ -278,6 +278,7 @@ attach_done(struct fs_call *call, int status, const ProtobufCMessage *m)
         r->fresh_node->pinned = true;
         f->node = r->fresh_node;
         f->narrowed = call->narrowed;
+        f->uid = call->uid;
         r->fresh_node = NULL;
         fid_go(f, FID_WALKED);
     }
@@ -303,16 +304,18 @@ attach_share(struct request *r, struct str aname)
     return r->share == NULL ? -ENOENT : 0;
 }
 
-/* There is nothing to authenticate with: who may connect is the tenant. diod's
- * client library takes ENOENT, and no other error, to mean that. */
-/* A number that 9P2000 has not: every guest id is the share's one identity. */
-static void
-skip_n_uname(const struct request *r, struct cursor *c)
+/* Who the fid is for: a number that 9P2000 has not, and that Linux leaves out
+ * when all users share one fid. */
+static uint32_t
+take_n_uname(const struct request *r, struct cursor *c)
 {
-    if (r->conn->dialect != NINE_2000)
-        (void)cur_u32(c);
+    uint32_t uid = r->conn->dialect != NINE_2000 ? cur_u32(c) : ID_NONE;
+
+    return uid >= ID_NONE - 1 ? ID_NOBODY : uid;
 }
 
+/* There is nothing to authenticate with: who may connect is the tenant. diod's
+ * client library takes ENOENT, and no other error, to mean that. */
 int
 nine_tauth(struct request *r, struct cursor *c)
 {
@@ -320,7 +323,7 @@ nine_tauth(struct request *r, struct cursor *c)
     (void)cur_u32(c); /* afid */
     (void)cur_str(c); /* uname */
     (void)cur_str(c); /* aname */
-    skip_n_uname(r, c);
+    (void)take_n_uname(r, c);
     return cur_end(c) ? -ENOENT : -EPROTO;
 }
 
@@ -335,7 +338,7 @@ nine_tattach(struct request *r, struct cursor *c)
 
     (void)cur_str(c); /* uname: data, never looked up */
     aname = cur_str(c);
-    skip_n_uname(r, c);
+    r->call.uid = r->call.gid = take_n_uname(r, c);
     if (!cur_end(c))
         return -EPROTO;
     if (afid != NINE_NOFID)

@@ -92,10 +92,10 @@ struct open_how {
     bool removes;    /* when it is clunked */
     unsigned flags;  /* enum open_flag */
 };
-/* What Topen and Tcreate do once they are decoded. */
+/* What Topen and Tcreate do once they are decoded; gid as for request_gid(). */
 int nine_open(struct request *r, uint32_t num, const struct open_how *how);
 int nine_create(struct request *r, uint32_t num, struct str name, const struct open_how *how,
-                uint32_t mode);
+                uint32_t mode, uint32_t gid);
 /* Before a create in r->node: by which name the fid will be known. */
 void nine_will_be(struct request *r, struct str name);
 /* The fid of the directory becomes that of what was made there, r->fresh_node. */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "worker/nine.h"
 
@@ -154,12 +155,12 @@ int
 nine_tmkdir(struct request *r, struct cursor *c)
 {
     Postern__V1__MkdirReq q = POSTERN__V1__MKDIR_REQ__INIT;
-    uint32_t num = cur_u32(c);
+    uint32_t num = cur_u32(c), gid;
     struct str name = cur_str(c);
     int e;
 
     q.mode = cur_u32(c) & 07777;
-    (void)cur_u32(c); /* gid */
+    gid = cur_u32(c);
     if (!cur_end(c))
         return -EPROTO;
     e = request_fid_to_write(r, num, OP_MKDIR);
@@ -167,6 +168,7 @@ nine_tmkdir(struct request *r, struct cursor *c)
         e = nine_name(name);
     if (e < 0)
         return e;
+    request_gid(r, gid);
     q.dir = r->node->id;
     q.name = msg_bytes(name.p, name.n);
     r->call.done = mkdir_done;
@@ -199,9 +201,9 @@ nine_tsymlink(struct request *r, struct cursor *c)
     Postern__V1__SymlinkReq q = POSTERN__V1__SYMLINK_REQ__INIT;
     uint32_t num = cur_u32(c);
     struct str name = cur_str(c), target = cur_str(c);
+    uint32_t gid = cur_u32(c);
     int e;
 
-    (void)cur_u32(c); /* gid */
     if (!cur_end(c))
         return -EPROTO;
     e = request_fid_to_write(r, num, OP_SYMLINK);
@@ -211,6 +213,7 @@ nine_tsymlink(struct request *r, struct cursor *c)
         e = nine_target(target);
     if (e < 0)
         return e;
+    request_gid(r, gid);
     q.dir = r->node->id;
     q.name = msg_bytes(name.p, name.n);
     q.target = msg_bytes(target.p, target.n);
@@ -227,7 +230,7 @@ mknod_done(struct fs_call *call, int status, const ProtobufCMessage *m)
         reply_made(request_of(call), ((const Postern__V1__MknodRep *)m)->attr);
 }
 
-/* As mknod(2), but that nobody makes a device. */
+/* As mknod(2). Whether devices are to be had is the share's to say. */
 static int
 check_mknod_type(uint32_t mode)
 {
@@ -236,27 +239,32 @@ check_mknod_type(uint32_t mode)
     case S_IFREG:
     case S_IFIFO:
     case S_IFSOCK:
-        return 0;
     case S_IFCHR:
     case S_IFBLK:
-        return -EPERM;
+        return 0;
     default:
         return -EINVAL;
     }
+}
+
+static bool
+is_device(uint32_t mode)
+{
+    return S_ISCHR(mode) || S_ISBLK(mode);
 }
 
 int
 nine_tmknod(struct request *r, struct cursor *c)
 {
     Postern__V1__MknodReq q = POSTERN__V1__MKNOD_REQ__INIT;
-    uint32_t num = cur_u32(c);
+    uint32_t num = cur_u32(c), major, minor, gid;
     struct str name = cur_str(c);
     int e;
 
     q.mode = cur_u32(c);
-    (void)cur_u32(c); /* major */
-    (void)cur_u32(c); /* minor */
-    (void)cur_u32(c); /* gid */
+    major = cur_u32(c);
+    minor = cur_u32(c);
+    gid = cur_u32(c);
     if (!cur_end(c))
         return -EPROTO;
     e = request_fid_to_write(r, num, OP_MKNOD);
@@ -266,8 +274,11 @@ nine_tmknod(struct request *r, struct cursor *c)
         e = check_mknod_type(q.mode);
     if (e < 0)
         return e;
+    request_gid(r, gid);
     if ((q.mode & S_IFMT) == 0)
         q.mode |= S_IFREG;
+    if (is_device(q.mode))
+        q.rdev = makedev(major, minor);
     q.mode &= S_IFMT | 07777;
     q.dir = r->node->id;
     q.name = msg_bytes(name.p, name.n);

@@ -185,7 +185,7 @@ created(struct fs_call *call, int status, const ProtobufCMessage *m)
 
 int
 nine_create(struct request *r, uint32_t num, struct str name, const struct open_how *how,
-            uint32_t mode)
+            uint32_t mode, uint32_t gid)
 {
     Postern__V1__CreateReq q = POSTERN__V1__CREATE_REQ__INIT;
     int e = open_prepare(r, num, how, OP_CREATE);
@@ -197,6 +197,7 @@ nine_create(struct request *r, uint32_t num, struct str name, const struct open_
     r->fresh_node = handle_new(r->share, HANDLE_NODE);
     if (r->fresh_node == NULL)
         return -ENOMEM;
+    request_gid(r, gid);
     q.dir = r->node->id;
     q.name = msg_bytes(name.p, name.n);
     nine_will_be(r, name);
@@ -211,13 +212,13 @@ nine_create(struct request *r, uint32_t num, struct str name, const struct open_
 int
 nine_tlcreate(struct request *r, struct cursor *c)
 {
-    uint32_t num = cur_u32(c), mode;
+    uint32_t num = cur_u32(c), mode, gid;
     struct str name = cur_str(c);
     struct open_how how = open_how_dotl(cur_u32(c));
 
     mode = cur_u32(c) & 07777;
-    (void)cur_u32(c); /* gid: the share has one identity */
-    return cur_end(c) ? nine_create(r, num, name, &how, mode) : -EPROTO;
+    gid = cur_u32(c);
+    return cur_end(c) ? nine_create(r, num, name, &how, mode, gid) : -EPROTO;
 }
 
 static void

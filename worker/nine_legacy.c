@@ -360,7 +360,7 @@ nine_tcreate(struct request *r, struct cursor *c)
 
         return e < 0 ? e : bad;
     }
-    return nine_create(r, num, name, &how, dm_perm(dialect, perm));
+    return nine_create(r, num, name, &how, dm_perm(dialect, perm), ID_NONE);
 }
 
 /* --- Tstat ---------------------------------------------------------------- */

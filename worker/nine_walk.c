@@ -75,6 +75,7 @@ walk_ends(struct request *r)
         f->place = r->fresh_place;
         r->fresh_place = NULL;
         f->narrowed = r->call.narrowed;
+        f->uid = r->call.uid;
         fid_go(f, FID_WALKED);
     }
     reply_qids(r);
@@ -271,6 +272,7 @@ clone(struct request *r)
         f->node = handle_get(r->node);
         f->place = place_get(r->place);
         f->narrowed = r->call.narrowed;
+        f->uid = r->call.uid;
         fid_go(f, FID_WALKED);
     }
     reply_qids(r);

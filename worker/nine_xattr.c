@@ -55,6 +55,7 @@ walk_done(struct request *r, int status, uint32_t size)
         memcpy(f->xattr->value, r->call.payload, size);
         f->node = handle_get(r->node);
         f->narrowed = r->call.narrowed;
+        f->uid = r->call.uid;
         fid_go(f, FID_VALUE);
     }
     reply_begin(r, &w, NINE_TXATTRWALK + 1);

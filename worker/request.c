@@ -241,6 +241,7 @@ take_fid(struct request *r, struct fid *f)
         r->file = handle_get(f->file);
     r->share = f->node->share;
     r->call.narrowed = f->narrowed;
+    r->call.uid = r->call.gid = f->uid; /* each user has a group of the same number */
 }
 
 int
@@ -252,6 +253,13 @@ request_fid(struct request *r, uint32_t num)
         return -EBADF;
     take_fid(r, f);
     return 0;
+}
+
+void
+request_gid(struct request *r, uint32_t gid)
+{
+    if (gid != ID_NONE)
+        r->call.gid = gid;
 }
 
 bool

@@ -94,8 +94,8 @@ struct request *request_by_tag(const struct conn *c, uint16_t tag);
 void request_flush(struct request *r, struct request *f);
 
 /*
- * Take the fid a request is about: r->fid, r->node, r->file if open, r->share
- * and r->call.narrowed. 0, or -EBADF: no such fid.
+ * Take the fid a request is about: r->fid, r->node, r->file if open, r->share,
+ * r->call.narrowed and who asks. 0, or -EBADF: no such fid.
  */
 int request_fid(struct request *r, uint32_t num);
 /* The same for an operation that writes: -EROFS comes before all that is
@@ -104,6 +104,9 @@ int request_fid_to_write(struct request *r, uint32_t num, unsigned op);
 /* The second fid of an operation on two: its node in r->other. 0; -EBADF;
  * -EROFS when either share refuses to be written; -EXDEV: two shares. */
 int request_other(struct request *r, uint32_t num, unsigned op);
+/* What is made is to be of that group; ID_NONE: the message does not say. After
+ * the fid was taken. */
+void request_gid(struct request *r, uint32_t gid);
 /* Take a fid that holds an extended attribute instead: to request_fid() it is
  * none. False: there is no such fid, or it names a file. */
 bool request_xattr(struct request *r, uint32_t num);

@@ -75,6 +75,7 @@ struct synth {
     struct pending *oldest, *newest;
     unsigned npending, room;
     unsigned calls[OP_END];
+    struct synth_asker asker[OP_END];
     int fail[OP_END];
     uint8_t says[256];
     uint32_t nsays;
@@ -654,7 +655,7 @@ HANDLER(mknod, Mknod)
 
     (void)call;
     if (S_ISCHR(q->mode) || S_ISBLK(q->mode))
-        broken("a device");
+        return -EPERM;
     r = make(s, q->dir, &q->name, q->mode, true, &in);
     if (r == 0)
         rep->attr = attr_of(s, in);
@@ -1088,6 +1089,7 @@ submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *
     s->newest = p;
     s->npending++;
     s->calls[op]++;
+    s->asker[op] = (struct synth_asker){call->uid, call->gid};
     s->calls[0]++;
     return 0;
 }
@@ -1296,6 +1298,12 @@ unsigned
 synth_calls(const struct synth *s, unsigned op)
 {
     return s->calls[op];
+}
+
+struct synth_asker
+synth_asker(const struct synth *s, unsigned op)
+{
+    return s->asker[op];
 }
 
 unsigned

@@ -54,6 +54,10 @@ void synth_readdir_says(struct synth *s, const void *bytes, uint32_t n);
 
 /* How many calls of an operation were accepted so far; op 0: of all. */
 unsigned synth_calls(const struct synth *s, unsigned op);
+/* Who asked for the last call of that operation. */
+struct synth_asker {
+    uint32_t uid, gid;
+} synth_asker(const struct synth *s, unsigned op);
 /* References to nodes, the root's own not counted; open files; slab pages. */
 unsigned synth_node_refs(const struct synth *s);
 unsigned synth_files(const struct synth *s);
