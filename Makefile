@@ -62,7 +62,7 @@ $(O)/lib/%.a:
 
 BASE_LIBS = -lprotobuf-c -lseccomp -lcap-ng
 $(O)/posternd: $(O)/obj/broker/main.o $(O)/lib/broker.a $(O)/lib/policy.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
-$(O)/posternd: LIBS = -lconfuse -levent_core $(BASE_LIBS)
+$(O)/posternd: LIBS = -lconfuse -lmd -levent_core $(BASE_LIBS)
 $(O)/postern-worker: $(O)/obj/worker/main.o $(O)/lib/worker.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
 $(O)/postern-worker: LIBS = $(BASE_LIBS)
 $(O)/postern-helper: $(O)/obj/proxy-helper/main.o $(O)/lib/proxy-helper.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
@@ -105,12 +105,12 @@ $(O)/tests/escape/%: $(O)/obj/tests/escape/%.o $(ESCAPE_OBJS) $(O)/lib/test-sand
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(ESCAPE_OBJS) $(O)/lib/test-sandbox.a \
 	    -Wl,--start-group $(filter-out %/sandbox.a,$(TEST_ARCHIVES)) -Wl,--end-group \
-	    -lcmocka -lconfuse -levent_core $(BASE_LIBS) -pthread
+	    -lcmocka -lconfuse -lmd -levent_core $(BASE_LIBS) -pthread
 $(O)/tests/%: $(O)/obj/tests/%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_ARCHIVES) -Wl,--end-group \
-	    -lcmocka -lconfuse -levent_core $(BASE_LIBS) -pthread
+	    -lcmocka -lconfuse -lmd -levent_core $(BASE_LIBS) -pthread
 
 kind = $(filter $(O)/tests/$(1)/%,$(TESTS))
 .PHONY: unit contract escape system race tests
@@ -183,7 +183,7 @@ $(O)/fuzz/%: $(O)/obj/tests/fuzz/fuzz_%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) -fsanitize=fuzzer $(FUZZ_LD) -o $@ $< -Wl,--start-group $(TEST_ARCHIVES) -Wl,--end-group \
-	    -lcmocka -lconfuse -levent_core $(BASE_LIBS) -pthread
+	    -lcmocka -lconfuse -lmd -levent_core $(BASE_LIBS) -pthread
 fuzz:
 	@$(MAKE) --no-print-directory O=$(O)-fuzz CC=clang SAN=fuzzer-no-link,address,undefined \
 	    fuzz-run T="$(T)" S=$(S)

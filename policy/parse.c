@@ -206,12 +206,12 @@ include_is_possible(struct where at)
     else if (now->depth >= POLICY_INCLUDE_DEPTH_MAX)
         wrong = "includes too deep, expected at most 8 within each other";
     else if (now->plan->nfiles >= POLICY_FILES_MAX)
-        wrong = "too many files, expected at most 64";
+        wrong = "too many files, expected at most 1024";
     if (wrong != NULL)
         errors_add(now->errors, at, "%s", wrong);
     return wrong == NULL;
 }
-_Static_assert(POLICY_INCLUDE_DEPTH_MAX == 8 && POLICY_FILES_MAX == 64, "texts above say so");
+_Static_assert(POLICY_INCLUDE_DEPTH_MAX == 8 && POLICY_FILES_MAX == 1024, "texts above say so");
 
 /* scan() saw to it that there is one argument. libconfuse's scanner keeps a
  * stack of inputs; ours goes on top and is gone when this returns. */
@@ -245,7 +245,7 @@ include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
     return r;
 }
 
-#define SECTION_OPTS_MAX 20 /* settings and sections of one section, mark and end */
+#define SECTION_OPTS_MAX 32 /* settings and sections of one section, mark and end */
 
 /* libconfuse's options of one section: its mark, then the table's rows. */
 static size_t
@@ -257,11 +257,11 @@ section_opts(cfg_opt_t opts[SECTION_OPTS_MAX], enum section section)
     for (size_t i = 0; i < nsetting_rows && n < SECTION_OPTS_MAX - 1; i++) {
         const char *name = setting_rows[i].name;
 
-        if (setting_rows[i].section != section)
+        if (!setting_row_is_of(&setting_rows[i], section))
             continue;
         if (setting_rows[i].set == NULL) /* a list option takes a plain value too */
             opts[n++] = (cfg_opt_t)CFG_PTR_LIST_CB(name, NULL, CFGF_NODEFAULT, setting_later, free);
-        else if (setting_rows[i].offset == SETTING_LIST)
+        else if ((setting_rows[i].flags & SETTING_LIST) != 0)
             opts[n++] = (cfg_opt_t)CFG_PTR_LIST_CB(name, NULL, CFGF_NODEFAULT, setting_add, free);
         else
             opts[n++] = (cfg_opt_t)CFG_PTR_CB(name, NULL, CFGF_NODEFAULT, setting_set, free);
@@ -277,8 +277,10 @@ tree_new(void)
     static const cfg_flag_t many = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     cfg_opt_t limits[SECTION_OPTS_MAX], listens[SECTION_OPTS_MAX], shares[SECTION_OPTS_MAX];
     cfg_opt_t defaults[SECTION_OPTS_MAX + 1], tenant[SECTION_OPTS_MAX + 4];
+    cfg_opt_t control[SECTION_OPTS_MAX];
     size_t n;
 
+    (void)section_opts(control, IN_CONTROL);
     (void)section_opts(limits, IN_LIMITS);
     (void)section_opts(listens, IN_LISTEN);
     (void)section_opts(shares, IN_SHARE);
@@ -294,17 +296,16 @@ tree_new(void)
     cfg_opt_t root[] = {
         CFG_SEC("defaults", defaults, CFGF_NONE),
         CFG_SEC("tenant", tenant, many),
+        CFG_SEC("control", control, many),
         CFG_FUNC("include", include),
         CFG_END(),
     };
     return cfg_init(root, CFGF_NONE);
 }
 
-cfg_t *
-policy_parse(struct policy_parse *p, const char *name, const char *text, size_t n)
+static cfg_t *
+parse_into(cfg_t *cfg, struct policy_parse *p, const char *name, const char *text, size_t n)
 {
-    cfg_t *cfg = tree_new();
-
     if (cfg == NULL) {
         p->errors->no_memory = true;
         return NULL;
@@ -317,6 +318,21 @@ policy_parse(struct policy_parse *p, const char *name, const char *text, size_t 
     }
     now = NULL;
     return cfg;
+}
+
+cfg_t *
+policy_parse(struct policy_parse *p, const char *name, const char *text, size_t n)
+{
+    return parse_into(tree_new(), p, name, text, n);
+}
+
+cfg_t *
+policy_parse_share(struct policy_parse *p, const char *name, const char *text, size_t n)
+{
+    cfg_opt_t share[SECTION_OPTS_MAX];
+
+    (void)section_opts(share, IN_SHARE);
+    return parse_into(cfg_init(share, CFGF_NONE), p, name, text, n);
 }
 
 const struct setting *

@@ -33,14 +33,43 @@ plan_default_limits(void)
 }
 
 static void
-tenant_done(struct plan_tenant *t)
+list_done(struct plan_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->at[i]);
+    free(l->at);
+}
+
+void
+plan_share_done(struct plan_share *sh)
+{
+    for (size_t i = 0; i < sh->ngroups; i++)
+        free(sh->groups[i].gids);
+    free(sh->groups);
+    list_done(&sh->protect);
+    list_done(&sh->hide);
+    list_done(&sh->only);
+    free(sh->name);
+    free(sh->path);
+}
+
+void
+plan_share_free(struct plan_share *sh)
+{
+    if (sh == NULL)
+        return;
+    plan_share_done(sh);
+    free(sh);
+}
+
+void
+plan_tenant_done(struct plan_tenant *t)
 {
     for (size_t i = 0; i < t->nlistens; i++)
         address_done(&t->listens[i]);
-    for (size_t i = 0; i < t->nshares; i++) {
-        free(t->shares[i].name);
-        free(t->shares[i].path);
-    }
+    for (size_t i = 0; i < t->nshares; i++)
+        plan_share_done(&t->shares[i]);
+    list_done(&t->delegates);
     free(t->listens);
     free(t->shares);
     free(t->name);
@@ -52,11 +81,14 @@ plan_free(struct plan *p)
     if (p == NULL)
         return;
     for (size_t i = 0; i < p->ntenants; i++)
-        tenant_done(&p->tenants[i]);
+        plan_tenant_done(&p->tenants[i]);
     for (size_t i = 0; i < p->nfiles; i++)
         free(p->files[i]);
     free(p->tenants);
     free(p->files);
+    free(p->control.path);
+    free(p->control.group);
+    (void)cfg_free(p->settings);
     free(p);
 }
 
@@ -66,16 +98,13 @@ load_text(struct errors *e, const char *name, const char *text, size_t n, bool m
 {
     struct plan *plan = calloc(1, sizeof(*plan));
     struct policy_parse p = {.errors = e, .plan = plan, .may_include = may_include};
-    cfg_t *root;
 
     if (plan == NULL)
         return -ENOMEM;
-    root = policy_parse(&p, name, text, n);
-    if (root != NULL) {
-        policy_build(e, root, plan);
-        (void)cfg_free(root);
-    }
-    if (root == NULL || !errors_none(e)) {
+    plan->settings = policy_parse(&p, name, text, n);
+    if (plan->settings != NULL)
+        policy_build(e, plan->settings, plan);
+    if (plan->settings == NULL || !errors_none(e)) {
         plan_free(plan);
         return p.status < 0 ? p.status : -EINVAL;
     }
@@ -103,6 +132,41 @@ policy_parse_text(const char *name, const char *text, size_t n, struct plan **re
     struct errors e = {0};
 
     return errors_end(&e, load_text(&e, name, text, n, false, ret), ret_error);
+}
+
+static int
+parse_share(struct errors *e, const struct plan *plan, const struct plan_tenant *t,
+            const char *name, const char *settings, size_t n, struct plan_share *sh)
+{
+    static const char file[] = "control"; /* no file has this name without a directory */
+    cfg_t *defaults = plan->settings != NULL ? cfg_getsec(plan->settings, "defaults") : NULL;
+    struct plan scratch = {0};
+    struct policy_parse p = {.errors = e, .plan = &scratch};
+    cfg_t *sec = policy_parse_share(&p, file, settings, n);
+
+    if (sec != NULL) {
+        share_build(e, sec, defaults, name, (struct where){file, 1}, sh);
+        ids_check(e, sh, t->name, plan->tenants, plan->ntenants);
+        (void)cfg_free(sec);
+    }
+    free(scratch.files != NULL ? scratch.files[0] : NULL);
+    free(scratch.files);
+    return sec != NULL && errors_none(e) ? 0 : -EINVAL;
+}
+
+int
+plan_parse_share(const struct plan *plan, const struct plan_tenant *t, const char *name,
+                 const char *settings, size_t n, struct plan_share **ret, char **ret_error)
+{
+    struct plan_share *sh = calloc(1, sizeof(*sh));
+    struct errors e = {.no_memory = sh == NULL};
+    int r = sh != NULL ? parse_share(&e, plan, t, name, settings, n, sh) : -ENOMEM;
+
+    if (r < 0)
+        plan_share_free(sh);
+    else
+        *ret = sh;
+    return errors_end(&e, r, ret_error);
 }
 
 int
@@ -208,7 +272,7 @@ name_from_path(const struct plan_tenant *t, const char *path, char name[SHARE_NA
         int room = (int)(SHARE_NAME_BUF - 1 - strlen(number));
 
         (void)snprintf(name, SHARE_NAME_BUF, "%.*s%s", room, base, number);
-        if (!name_is_taken(t, name))
+        if (!name_is_taken(t, name) && !is_share_id(name))
             return;
         (void)snprintf(number, sizeof(number), "-%u", i);
     }

@@ -10,7 +10,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ipc/limits.h"
 #include "ipc/share.h"
+
+struct cfg_t; /* of libconfuse */
 
 enum plan_access { ACCESS_READ_ONLY, ACCESS_READ_WRITE };
 enum plan_transport {
@@ -113,6 +116,7 @@ struct plan {
     struct plan_control control;
     char **files; /* names of the policy file and of all it includes */
     size_t nfiles;
+    struct cfg_t *settings; /* owned, private to policy/; NULL when made by plan_new() */
 };
 
 /*
@@ -126,6 +130,29 @@ int plan_load(const char *path, struct plan **ret, char **ret_error);
 
 /* NULL is fine. */
 void plan_free(struct plan *p);
+
+/*
+ * One share more, given at run time: settings is the text between the braces
+ * of share "NAME" { ... }, n bytes. Read and checked as in the file, with the
+ * defaults of plan, and against ids of other tenants in plan (not against
+ * shares given at run time: plan_ids_overlap). The name may be taken: that is
+ * the caller's to judge. 0 and *ret, freed with plan_share_free(), or -errno
+ * and *ret_error as from plan_load(); its file is called "control". plan
+ * outlives *ret.
+ */
+int plan_parse_share(const struct plan *plan, const struct plan_tenant *t, const char *name,
+                     const char *settings, size_t n, struct plan_share **ret, char **ret_error);
+/* NULL is fine. */
+void plan_share_free(struct plan_share *sh);
+/* Both are identity = map, and an id is in both ranges, which shares of two
+ * tenants must not be. */
+bool plan_ids_overlap(const struct plan_share *a, const struct plan_share *b);
+/* "squash", "map", ... */
+const char *share_identity_name(enum share_identity id);
+
+/* The first 32 hex digits, in lower case, of SHA-256 over "postern-share-v1",
+ * tenant and name with a NUL between each two. */
+void share_id(const char *tenant, const char *name, char ret[SHARE_ID_LEN + 1]);
 
 /*
  * The same without a file, for `postern export`: DIR[:ro] and an address.

@@ -5,23 +5,25 @@
  * Runs in: broker.   Trusts: nothing in the text.
  * Owns: nothing.
  */
+#include "policy/settings.h"
+
+#include <stdio.h>
+
 #include "ipc/limits.h"
 #include "ipc/share.h"
-#include "policy/parse.h"
 
 #define CONNECTIONS_MAX 65536u
 #define FIDS_MAX 1048576u
 #define NODES_MAX 16777216u
 #define OPEN_FILES_MAX 1048576u
+#define MEMORY_MIN (8u << 20) /* the processes of a tenant with one share, at rest */
+#define MEMORY_MAX (16ull << 40)
+#define PROCESSES_MAX 65536u
+#define RATE_MIN 4096u /* less than a page a second is a fault, not a rate */
+#define RATE_MAX (1ull << 40)
+#define METADATA_RATE_MAX 100000000u
 
-struct choice {
-    const char *word;
-    int value;
-};
-#define LATER (-1) /* a word of the design that this version lacks */
-
-/* words: how to name the choices to a person. */
-static bool
+bool
 choose(struct errors *e, const struct setting_row *row, const struct setting *s,
        const struct choice *choices, const char *words, int *ret)
 {
@@ -42,175 +44,60 @@ choose(struct errors *e, const struct setting_row *row, const struct setting *s,
     return true;
 }
 
-static void
-set_protocol(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
+void
+list_add(struct errors *e, const struct setting_row *row, const struct setting *s,
+         struct plan_list *list, size_t max)
 {
-    static const struct choice choices[] = {{"9p", 0}, {"virtio-fs", LATER}, {NULL, 0}};
-    int only;
+    char **more;
 
-    (void)target; /* there is one */
-    (void)choose(e, row, s, choices, "9p", &only);
-}
-
-static void
-set_group(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
-{
-    struct plan_listen *l = target;
-
-    (void)row;
-    if (value_group(e, s->at, s->value))
-        l->group = errors_strdup(e, s->value);
-}
-
-static void
-set_allow_remote(struct errors *e, const struct setting_row *row, const struct setting *s,
-                 void *target)
-{
-    static const struct choice choices[] = {{"no", false}, {"yes", true}, {NULL, 0}};
-    struct plan_listen *l = target;
-    int v;
-
-    if (choose(e, row, s, choices, "yes or no", &v))
-        l->allow_remote = v != 0;
-}
-
-static void
-set_path(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
-{
-    struct plan_share *sh = target;
-
-    if (value_path(e, s->at, row->name, s->value))
-        sh->path = errors_strdup(e, s->value);
-}
-
-static void
-set_access(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
-{
-    static const struct choice choices[] = {
-        {"read-only", ACCESS_READ_ONLY}, {"read-write", ACCESS_READ_WRITE}, {NULL, 0}};
-    struct plan_share *sh = target;
-    int v;
-
-    if (choose(e, row, s, choices, "read-only or read-write", &v))
-        sh->access = (enum plan_access)v;
-}
-
-static void
-set_identity(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
-{
-    static const struct choice choices[] = {
-        {"squash", 0}, {"map", LATER}, {"stored", LATER}, {"host", LATER}, {NULL, 0}};
-    int only;
-
-    (void)target; /* there is one */
-    (void)choose(e, row, s, choices, "squash", &only);
-}
-
-static void
-set_owner(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
-{
-    struct plan_share *sh = target;
-
-    sh->has_owner = value_ids(e, s->at, row->name, s->value, &sh->owner_uid, &sh->owner_gid);
-}
-
-static void
-set_present(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
-{
-    struct plan_share *sh = target;
-
-    sh->has_present = value_ids(e, s->at, row->name, s->value, &sh->present_uid, &sh->present_gid);
-}
-
-static void
-set_set_id(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
-{
-    static const struct choice choices[] = {{"refuse", false}, {"allow", true}, {NULL, 0}};
-    struct plan_share *sh = target;
-    int v;
-
-    if (choose(e, row, s, choices, "allow or refuse", &v))
-        sh->allow_set_id = v != 0;
-}
-
-/* One value of the list. */
-static void
-set_xattrs(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
-{
-    static const struct choice choices[] = {
-        {"user", XATTR_USER}, {"acl", XATTR_ACL}, {"capability", XATTR_CAPABILITY}, {NULL, 0}};
-    struct plan_share *sh = target;
-    int v;
-
-    if (!sh->has_xattrs)
-        sh->xattrs = 0; /* instead of the default */
-    sh->has_xattrs = true;
-    if (setting_is_empty_list(s) || !choose(e, row, s, choices, "user, acl or capability", &v))
+    for (size_t i = 0; i < list->n; i++) {
+        if (strcmp(list->at[i], s->value) == 0) {
+            errors_add(e, s->at, "%s has %s twice, expected it once", row->name, Q(s->value));
+            return;
+        }
+    }
+    if (list->n == max) {
+        errors_add(e, s->at, "%s has one too many, expected at most %zu", row->name, max);
         return;
-    if ((sh->xattrs & (unsigned)v) != 0)
-        errors_add(e, s->at, "%s has %s twice, expected it once", row->name, Q(s->value));
-    sh->xattrs |= (unsigned)v;
+    }
+    more = errors_grow(e, list->at, list->n, sizeof(*more));
+    if (more == NULL)
+        return;
+    list->at = more;
+    more[list->n] = errors_strdup(e, s->value);
+    if (more[list->n] != NULL)
+        list->n++;
 }
 
-static void
-set_submounts(struct errors *e, const struct setting_row *row, const struct setting *s,
-              void *target)
-{
-    static const struct choice choices[] = {{"cross", SUBMOUNTS_CROSS},
-                                            {"hide", SUBMOUNTS_HIDE},
-                                            {"refuse", SUBMOUNTS_REFUSE},
-                                            {NULL, 0}};
-    struct plan_share *sh = target;
-    int v;
-
-    if (choose(e, row, s, choices, "cross, hide or refuse", &v))
-        sh->submounts = (enum share_submounts)v;
-}
-
-static void
-set_sandbox(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
-{
-    static const struct choice choices[] = {{"full", false}, {"best-effort", true}, {NULL, 0}};
-    struct plan_tenant *t = target;
-    int v;
-
-    if (choose(e, row, s, choices, "full or best-effort", &v))
-        t->best_effort = v != 0;
-}
-
-_Static_assert(sizeof(unsigned) == sizeof(uint32_t), "every limit is stored as a uint32_t");
-
-static void
-set_limit(struct errors *e, const struct setting_row *row, const struct setting *s, void *target)
-{
-    uint32_t v;
-
-    if (value_number(e, s->at, row->name, s->value, &row->range, &v))
-        memcpy((uint8_t *)target + row->offset, &v, sizeof(v));
-}
-
-#define LIMIT(field) offsetof(struct plan_limits, field)
+#define LIMIT(field) 0, 0, offsetof(struct plan_limits, field)
+#define AS(model) (1u << IDENTITY_##model)
+/* Of a share, access and identity come first: what others mean hangs on them. */
 const struct setting_row setting_rows[] = {
-    {IN_LISTEN, "protocol", set_protocol, 0, {0}},
-    {IN_LISTEN, "group", set_group, 0, {0}},
-    {IN_LISTEN, "allow-remote", set_allow_remote, 0, {0}},
-    {IN_LISTEN, "tag", NULL, 0, {0}},
+    {IN_CONTROL, "group", set_control_group, 0, 0, 0, {0}},
 
-    {IN_SHARE, "path", set_path, 0, {0}},
-    {IN_SHARE, "access", set_access, 0, {0}},
-    {IN_SHARE, "identity", set_identity, 0, {0}},
-    {IN_SHARE, "owner", set_owner, 0, {0}},
-    {IN_SHARE, "present-as", set_present, 0, {0}},
-    {IN_SHARE, "set-id", set_set_id, 0, {0}},
-    {IN_SHARE, "xattrs", set_xattrs, SETTING_LIST, {0}},
-    {IN_SHARE, "submounts", set_submounts, 0, {0}},
-    {IN_SHARE, "ids", NULL, 0, {0}},
-    {IN_SHARE, "protect", NULL, 0, {0}},
-    {IN_SHARE, "hide", NULL, 0, {0}},
-    {IN_SHARE, "only", NULL, 0, {0}},
+    {IN_LISTEN, "protocol", set_protocol, 0, 0, 0, {0}},
+    {IN_LISTEN, "group", set_group, 0, 0, 0, {0}},
+    {IN_LISTEN, "allow-remote", set_allow_remote, 0, 0, 0, {0}},
+    {IN_LISTEN, "tag", NULL, 0, 0, 0, {0}},
 
-    {IN_TENANT, "sandbox", set_sandbox, 0, {0}},
-    {IN_TENANT, "workers", NULL, 0, {0}},
+    {IN_SHARE, "path", set_path, SETTING_OWN, 0, 0, {0}},
+    {IN_SHARE, "access", set_access, 0, 0, 0, {0}},
+    {IN_SHARE, "identity", set_identity, 0, 0, 0, {0}},
+    {IN_SHARE, "ids", set_id_range, 0, AS(MAP), 0, {0}},
+    {IN_SHARE, "groups", set_groups, SETTING_LIST, AS(MAP) | AS(HOST), 0, {0}},
+    {IN_SHARE, "owner", set_owner, 0, AS(SQUASH) | AS(STORED), 0, {0}},
+    {IN_SHARE, "present-as", set_present, 0, AS(SQUASH) | AS(STORED), 0, {0}},
+    {IN_SHARE, "set-id", set_set_id, 0, 0, 0, {0}},
+    {IN_SHARE, "devices", set_devices, 0, AS(HOST), 0, {0}},
+    {IN_SHARE, "xattrs", set_xattrs, SETTING_LIST, 0, 0, {0}},
+    {IN_SHARE, "submounts", set_submounts, 0, 0, 0, {0}},
+    {IN_SHARE, "protect", set_protect, SETTING_LIST | SETTING_WRITABLE, 0, 0, {0}},
+    {IN_SHARE, "hide", set_hide, SETTING_LIST, 0, 0, {0}},
+    {IN_SHARE, "only", set_only, SETTING_LIST, 0, 0, {0}},
+
+    {IN_TENANT, "sandbox", set_sandbox, 0, 0, 0, {0}},
+    {IN_TENANT, "delegates", set_delegates, SETTING_LIST, 0, 0, {0}},
+    {IN_TENANT, "workers", NULL, 0, 0, 0, {0}},
 
     {IN_LIMITS, "connections", set_limit, LIMIT(connections), {1, CONNECTIONS_MAX, false}},
     {IN_LIMITS, "fids", set_limit, LIMIT(fids), {1, FIDS_MAX, false}},
@@ -218,21 +105,122 @@ const struct setting_row setting_rows[] = {
     {IN_LIMITS, "nodes", set_limit, LIMIT(nodes), {1, NODES_MAX, false}},
     {IN_LIMITS, "open-files", set_limit, LIMIT(open_files), {1, OPEN_FILES_MAX, false}},
     {IN_LIMITS, "msize", set_limit, LIMIT(msize), {MSIZE_MIN, MSIZE_MAX, true}},
-    {IN_LIMITS, "memory", NULL, 0, {0}},
-    {IN_LIMITS, "read-rate", NULL, 0, {0}},
-    {IN_LIMITS, "metadata-rate", NULL, 0, {0}},
+    {IN_LIMITS, "memory", set_big_limit, LIMIT(memory), {MEMORY_MIN, MEMORY_MAX, true}},
+    {IN_LIMITS, "processes", set_limit, LIMIT(processes), {1, PROCESSES_MAX, false}},
+    {IN_LIMITS, "cpu-weight", set_limit, LIMIT(cpu_weight), {1, 10000, false}},
+    {IN_LIMITS, "read-rate", set_big_limit, LIMIT(read_rate), {RATE_MIN, RATE_MAX, true}},
+    {IN_LIMITS, "write-rate", set_big_limit, LIMIT(write_rate), {RATE_MIN, RATE_MAX, true}},
+    {IN_LIMITS, "metadata-rate", set_limit, LIMIT(metadata_rate), {1, METADATA_RATE_MAX, false}},
 };
 const size_t nsetting_rows = sizeof(setting_rows) / sizeof(setting_rows[0]);
 
+static const char *const identity_name[] = {[IDENTITY_SQUASH] = "squash",
+                                            [IDENTITY_MAP] = "map",
+                                            [IDENTITY_STORED] = "stored",
+                                            [IDENTITY_HOST] = "host"};
+
+const char *
+share_identity_name(enum share_identity id)
+{
+    return identity_name[id];
+}
+
+/* "map or host". */
+static void
+identities_named(unsigned identities, char *buf, size_t room)
+{
+    size_t at = 0;
+
+    buf[0] = '\0';
+    for (unsigned i = 0; i < sizeof(identity_name) / sizeof(identity_name[0]); i++) {
+        if ((identities & (1u << i)) != 0)
+            at += (size_t)snprintf(buf + at, room - at, "%s%s", at > 0 ? " or " : "",
+                                   identity_name[i]);
+    }
+}
+
+/* at: NULL where it may be passed over. */
+static bool
+row_fits(struct errors *e, const struct setting_row *row, const struct plan_share *sh,
+         const struct where *at)
+{
+    bool access = (row->flags & SETTING_WRITABLE) == 0 || sh->access == ACCESS_READ_WRITE;
+    bool identity = row->identities == 0 || (row->identities & (1u << sh->identity)) != 0;
+    char names[64];
+
+    if (!identity && at != NULL) {
+        identities_named(row->identities, names, sizeof(names));
+        errors_add(e, *at, "%s with identity = %s, expected it with %s alone", row->name,
+                   identity_name[sh->identity], names);
+    }
+    if (!access && at != NULL)
+        errors_add(e, *at, "%s with access = read-only, expected it with read-write alone",
+                   row->name);
+    return access && identity;
+}
+
+const struct setting *
+setting_find(cfg_t *sec, cfg_t *defaults, const char *name)
+{
+    const struct setting *s = setting_get(sec, name);
+
+    return s != NULL || defaults == NULL ? s : setting_get(defaults, name);
+}
+
+static bool
+is_defaults_row(const struct setting_row *row)
+{
+    return (row->section == IN_SHARE || row->section == IN_TENANT) &&
+           (row->flags & SETTING_OWN) == 0;
+}
+
+bool
+setting_row_is_of(const struct setting_row *row, enum section section)
+{
+    return row->section == section || (section == IN_DEFAULTS && is_defaults_row(row));
+}
+
+static void
+row_apply(struct errors *e, const struct setting_row *row, cfg_t *sec, void *target)
+{
+    for (unsigned k = 0; k < setting_count(sec, row->name); k++)
+        row->set(e, row, setting_get_nth(sec, row->name, k), target);
+}
+
 void
-settings_apply(struct errors *e, enum section section, cfg_t *sec, void *target)
+settings_apply(struct errors *e, enum section section, cfg_t *sec, cfg_t *defaults, void *target)
 {
     for (size_t i = 0; i < nsetting_rows; i++) {
         const struct setting_row *row = &setting_rows[i];
+        const struct setting *own;
 
         if (row->section != section || row->set == NULL)
             continue;
-        for (unsigned k = 0; k < setting_count(sec, row->name); k++)
-            row->set(e, row, setting_get_nth(sec, row->name, k), target);
+        own = setting_get(sec, row->name);
+        if (section == IN_SHARE && !row_fits(e, row, target, own != NULL ? &own->at : NULL))
+            continue;
+        if (own != NULL)
+            row_apply(e, row, sec, target);
+        else if (defaults != NULL && is_defaults_row(row))
+            row_apply(e, row, defaults, target);
     }
+}
+
+cfg_t *
+settings_defaults(struct errors *e, cfg_t *root)
+{
+    cfg_t *defaults = cfg_getsec(root, "defaults");
+    struct plan_share sh = {0};
+    struct plan_tenant t = {0};
+    unsigned before = e->count;
+
+    for (size_t i = 0; i < nsetting_rows; i++) {
+        const struct setting_row *row = &setting_rows[i];
+
+        if (row->set != NULL && is_defaults_row(row))
+            row_apply(e, row, defaults, row->section == IN_SHARE ? (void *)&sh : (void *)&t);
+    }
+    plan_share_done(&sh);
+    plan_tenant_done(&t);
+    return e->count == before ? defaults : NULL;
 }

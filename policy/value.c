@@ -7,6 +7,7 @@
 #include "policy/value.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <limits.h>
 
 #include "ipc/limits.h"
@@ -111,7 +112,7 @@ digits(const char *s, uint64_t *ret)
     if (!isdigit((unsigned char)s[0]) || (s[0] == '0' && isdigit((unsigned char)s[1])))
         return NULL;
     for (; isdigit((unsigned char)*s); s++) {
-        if (v > UINT32_MAX) /* more makes no difference: out of every range */
+        if (v > UINT64_MAX / 16) /* more makes no difference: out of every range */
             continue;
         v = v * 10 + (uint64_t)(*s - '0');
     }
@@ -145,7 +146,7 @@ suffix(const char *s, bool bytes, uint64_t *ret)
 
 bool
 value_number(struct errors *e, struct where at, const char *what, const char *s,
-             const struct value_range *range, uint32_t *ret)
+             const struct value_range *range, uint64_t *ret)
 {
     uint64_t v, factor;
     const char *rest = digits(s, &v);
@@ -156,13 +157,14 @@ value_number(struct errors *e, struct where at, const char *what, const char *s,
                                 : "a count such as 4096, 50k or 1M");
         return false;
     }
-    v *= factor; /* both below 2^36: fits */
+    if (__builtin_mul_overflow(v, factor, &v))
+        v = UINT64_MAX;
     if (v < range->min || v > range->max) {
-        errors_add(e, at, "%s = %s is out of range, expected %u to %u%s", what, Q(s), range->min,
-                   range->max, range->bytes ? " bytes" : "");
+        errors_add(e, at, "%s = %s is out of range, expected %" PRIu64 " to %" PRIu64 "%s", what,
+                   Q(s), range->min, range->max, range->bytes ? " bytes" : "");
         return false;
     }
-    *ret = (uint32_t)v;
+    *ret = v;
     return true;
 }
 

@@ -59,12 +59,27 @@ bool value_group(struct errors *e, struct where at, const char *s);
 bool value_ids(struct errors *e, struct where at, const char *what, const char *s, uid_t *ret_uid,
                gid_t *ret_gid);
 
+/* "FIRST+COUNT": ids of the host that are nobody else's. */
+bool value_id_range(struct errors *e, struct where at, const char *what, const char *s,
+                    uint32_t *ret_first, uint32_t *ret_count);
+/* "UID:GID,GID": *ret is the caller's. */
+bool value_groups(struct errors *e, struct where at, const char *what, const char *s,
+                  struct plan_groups *ret);
+/* One component of a path, or a glob for one. */
+bool value_component(struct errors *e, struct where at, const char *what, const char *s);
+/* "a/b": below a directory, plain. */
+bool value_relative(struct errors *e, struct where at, const char *what, const char *s);
+/* "NAME" of a user, "@NAME" of a group, that this machine has. */
+bool value_delegate(struct errors *e, struct where at, const char *what, const char *s);
+/* What was asked for by name must not look like an id. */
+bool is_share_id(const char *s);
+
 struct value_range {
-    uint32_t min, max;
+    uint64_t min, max;
     bool bytes; /* suffixes K M G by 1024, else k M by 1000 */
 };
 bool value_number(struct errors *e, struct where at, const char *what, const char *s,
-                  const struct value_range *range, uint32_t *ret);
+                  const struct value_range *range, uint64_t *ret);
 
 /* Fills address, transport and what belongs to that transport; host as
  * inet_ntop(3) writes it. */
