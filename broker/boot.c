@@ -216,6 +216,10 @@ boot_worker(const struct child *c)
     worker.fids = plan->limits.fids;
     worker.in_flight = plan->limits.in_flight;
     worker.msize = plan->limits.msize;
+    worker.has_read_rate = worker.has_write_rate = worker.has_metadata_rate = true;
+    worker.read_rate = plan->limits.read_rate;
+    worker.write_rate = plan->limits.write_rate;
+    worker.metadata_rate = plan->limits.metadata_rate;
     r = boot_send_one(c, &worker, NULL, &l);
     for (struct door *d = c->t->doors; d != NULL && r == 0; d = d->next)
         r = door_handed_over(d);

@@ -149,7 +149,7 @@ payload_done(struct conn *c, struct out_payload *p)
         return;
     fs_payload_put(p->fs, p->p, p->n);
     c->payload_bytes -= p->n;
-    tenant_progress(c->tenant, p->fs);
+    tenant_progress(c->tenant, p->fs, p->n);
     p->fs = NULL;
 }
 
@@ -170,6 +170,7 @@ conn_close(struct conn *c)
         request_drop(r);
     fid_clear(&c->fids, &c->tenant->fids);
     nine_lock_end(c);
+    pace_end(c);
     conn_queue(c);
 }
 

@@ -65,6 +65,7 @@ struct conn {
     struct conn **stalled_in; /* the list it waits in, NULL: none */
     unsigned in_flight;       /* requests */
     unsigned parked;          /* requests that wait for room */
+    unsigned pacing;          /* requests that wait for their turn under a rate */
 
     uint8_t *in; /* owned; IN_BYTES */
     size_t in_at, in_end;

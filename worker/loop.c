@@ -180,18 +180,32 @@ work(struct loop *l)
     return more;
 }
 
-/* How long to sleep at most; who waits for a lock shortens it. */
+static uint64_t
+clock_ns(clockid_t id)
+{
+    struct timespec ts;
+
+    (void)clock_gettime(id, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* The shorter of two waits; below 0: for ever. */
+static int
+sooner(int a, int b)
+{
+    return b < 0 || (a >= 0 && a < b) ? a : b;
+}
+
+/* How long to sleep at most; who waits for a lock or for its turn shortens it. */
 static int
 patience(struct loop *l, int timeout_ms)
 {
-    struct timespec ts;
-    int pause;
-
-    if (l->tenant.locks_waiting == 0)
-        return timeout_ms;
-    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-    pause = tenant_pause(&l->tenant, (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
-    return timeout_ms < 0 || pause < timeout_ms ? pause : timeout_ms;
+    if (l->tenant.locks_waiting > 0)
+        timeout_ms = sooner(timeout_ms,
+                            tenant_pause(&l->tenant, clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000));
+    if (l->tenant.paced)
+        timeout_ms = sooner(timeout_ms, pace_pause(&l->tenant));
+    return timeout_ms;
 }
 
 bool
@@ -205,6 +219,8 @@ loop_once(struct loop *l, int timeout_ms)
     n = epoll_pwait(l->epoll_fd, ev, EVENTS, l->busy || !may_sleep(l) ? 0 : timeout_ms, NULL);
     if (n < 0 && errno != EINTR)
         die("epoll_pwait");
+    if (l->tenant.paced)
+        l->tenant.now = clock_ns(CLOCK_MONOTONIC);
     for (size_t i = 0; i < l->nhelpers; i++)
         fs_channel_awake(l->helpers[i].fc);
     for (int i = 0; i < n && alive; i++)

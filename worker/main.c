@@ -136,7 +136,10 @@ limits_of(const Postern__V1__WorkerBoot *b)
     struct tenant_limits l = {.connections = b->connections,
                               .fids = b->fids,
                               .in_flight = b->in_flight,
-                              .msize = b->msize};
+                              .msize = b->msize,
+                              .read_rate = b->read_rate,
+                              .write_rate = b->write_rate,
+                              .metadata_rate = b->metadata_rate};
 
     if (l.msize < MSIZE_MIN)
         l.msize = MSIZE_MIN;

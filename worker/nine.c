@@ -26,14 +26,17 @@
 
 #define QTDIR 0x80
 #define QTSYMLINK 0x02
+#define HEAD_BYTES 7u       /* size[4] type[1] tag[2] */
+#define NINE_READ_BYTES 23u /* of a Tread, whose last four are the count */
 
 static const struct nine_row rows[256] = {
-#define NINE(type, upper, lower, spoken_in, minimum, out_room, long_error)                         \
+#define NINE(type, upper, lower, spoken_in, minimum, out_room, counted, long_error)                \
     [NINE_T##upper] = {.name = #lower,                                                             \
                        .handle = nine_t##lower,                                                    \
                        .dialects = (spoken_in),                                                    \
                        .min = (minimum),                                                           \
                        .room = (out_room),                                                         \
+                       .pays = PAYS_##counted,                                                     \
                        .too_long = -(long_error)},
 #include "worker/nine.def"
 #undef NINE
@@ -183,6 +186,7 @@ version(struct conn *c, uint16_t tag, struct cursor *body)
     c->resetting = true;
     fid_clear(&c->fids, &c->tenant->fids);
     nine_lock_end(c);
+    pace_end(c);
     if (c->in_flight == 0)
         nine_version_now(c);
     return 0;
@@ -207,6 +211,56 @@ dispatch(struct request *r, const struct nine_row *row, struct cursor *body)
     if (row->min > (size_t)(body->end - body->at))
         return -EPROTO;
     return row->handle(r, body);
+}
+
+/* What it pays before anything is looked up. The data of a Twrite pays when
+ * it is there. */
+static uint64_t
+price(const struct conn *c, const struct nine_row *row, const uint8_t *p, uint32_t n)
+{
+    uint32_t room = c->msize - NINE_IO_HEAD, count;
+
+    if (row->pays == PAYS_WRITE || row->pays == PAYS_NOT)
+        return 0;
+    if (row->pays == PAYS_OP || n < NINE_READ_BYTES)
+        return 1;
+    memcpy(&count, p + NINE_READ_BYTES - sizeof(count), sizeof(count));
+    count = le32toh(count);
+    return count < room ? count : room;
+}
+
+/* Its turn has come: as if the message had come now. */
+static int
+held_go(struct request *r)
+{
+    struct pool *pool = &r->conn->tenant->held;
+    struct held *h = r->held;
+    struct cursor body;
+    int e;
+
+    cur_init(&body, h->p + HEAD_BYTES, h->n - HEAD_BYTES);
+    r->held = NULL; /* r may end */
+    e = dispatch(r, nine_row(r->type, r->conn->dialect), &body);
+    if (e == -EAGAIN) {
+        request_again(r);
+        r->held = h;
+    } else {
+        pool_put(pool, h);
+    }
+    return e;
+}
+
+/* The connection goes on reading meanwhile: a Tflush may come. */
+static void
+hold(struct request *r, const uint8_t *p, uint32_t n)
+{
+    r->held = pool_get(&r->conn->tenant->held);
+    if (r->held == NULL) {
+        reply_error(r, -ENOMEM);
+        return;
+    }
+    r->held->n = n;
+    memcpy(r->held->p, p, n);
 }
 
 int
@@ -234,6 +288,10 @@ nine_message(struct conn *c, const uint8_t *p, uint32_t n, uint32_t size)
         return -EAGAIN;
     }
     r->data = size - n;
+    if (c->tenant->paced && row != NULL && !pace_pay(r, row->pays, price(c, row, p, n), held_go)) {
+        hold(r, p, n);
+        return 0;
+    }
     e = dispatch(r, row, &body);
     if (e == -EAGAIN) {
         conn_stall(c, &r->share->stalled);

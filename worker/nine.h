@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "worker/cursor.h"
+#include "worker/pace.h"
 #include "worker/request.h"
 
 #define NINE_RLERROR 7
@@ -32,12 +33,12 @@
 #define IN_ALL (IN_L | IN_OLD)
 
 enum nine_type {
-#define NINE(type, upper, lower, dialects, min, room, too_long) NINE_T##upper = (type),
+#define NINE(type, upper, lower, dialects, min, room, pays, too_long) NINE_T##upper = (type),
 #include "worker/nine.def"
 #undef NINE
 };
 
-#define NINE(type, upper, lower, dialects, min, room, too_long)                                    \
+#define NINE(type, upper, lower, dialects, min, room, pays, too_long)                              \
     int nine_t##lower(struct request *r, struct cursor *c);
 #include "worker/nine.def"
 #undef NINE
@@ -47,6 +48,7 @@ struct nine_row {
     int (*handle)(struct request *r, struct cursor *c);
     unsigned dialects;
     uint32_t min, room;
+    enum pays pays;
     int too_long; /* -errno */
 };
 /* The row of a T-message, NULL: not served in that dialect. */

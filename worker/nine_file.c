@@ -236,6 +236,7 @@ read_done(struct fs_call *call, int status, const ProtobufCMessage *m)
 {
     const Postern__V1__ReadRep *rep = (const Postern__V1__ReadRep *)m;
 
+    pace_used(request_of(call), status < 0 ? 0 : rep->count);
     if (status < 0)
         reply_error(request_of(call), status);
     else
@@ -293,6 +294,7 @@ write_done(struct fs_call *call, int status, const ProtobufCMessage *m)
 {
     const Postern__V1__WriteRep *rep = (const Postern__V1__WriteRep *)m;
 
+    pace_used(request_of(call), status < 0 ? 0 : rep->count);
     if (status < 0)
         reply_error(request_of(call), status);
     else
@@ -323,7 +325,7 @@ nine_twrite(struct request *r, struct cursor *c)
         reply_written(r, 0);
         return 0;
     }
-    e = request_payload(r, r->count);
+    e = request_arrives(r, r->count);
     if (e < 0)
         return e;
     r->conn->incoming = r;
@@ -334,12 +336,16 @@ static int
 write_submit(struct request *r)
 {
     Postern__V1__WriteReq q = POSTERN__V1__WRITE_REQ__INIT;
+    int e;
 
     q.file = r->file->id;
     q.offset = r->offset;
     q.count = r->count;
     r->call.done = write_done;
-    return fs_write(r->share->fs, &q, &r->call);
+    e = fs_write(r->share->fs, &q, &r->call);
+    if (e == 0)
+        request_arrived(r);
+    return e;
 }
 
 void
@@ -350,7 +356,7 @@ nine_write_arrived(struct conn *c)
     c->incoming = NULL;
     if (r->file == NULL)
         nine_xattr_arrived(r);
-    else
+    else if (pace_pay(r, PAYS_WRITE, r->count, write_submit))
         request_step(r, write_submit);
 }
 

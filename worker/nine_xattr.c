@@ -203,7 +203,7 @@ nine_xattr_write(struct request *r)
         reply_written(r);
         return 0;
     }
-    e = request_payload(r, r->count);
+    e = request_arrives(r, r->count);
     if (e < 0)
         return e;
     r->conn->incoming = r;

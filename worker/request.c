@@ -54,19 +54,27 @@ request_new(struct conn *c, uint16_t tag, uint8_t type, uint32_t out_room)
 }
 
 static void
+payload_back(struct request *r, uint8_t *p, uint32_t n)
+{
+    fs_payload_put(r->share->fs, p, n);
+    r->share->payload_bytes -= n;
+    r->conn->payload_bytes -= n;
+}
+
+static void
 let_go(struct request *r)
 {
     struct conn *c = r->conn;
     struct pool *fids = &c->tenant->fids;
 
-    if (r->share != NULL && r->call.payload != NULL) {
-        fs_payload_put(r->share->fs, r->call.payload, r->call.payload_len);
-        c->payload_bytes -= r->call.payload_len;
-    }
-    if (r->share != NULL && r->legacy.room != NULL) {
-        fs_payload_put(r->share->fs, r->legacy.room, r->legacy.room_len);
-        c->payload_bytes -= r->legacy.room_len;
-    }
+    pace_leave(r);
+    if (r->held != NULL)
+        pool_put(&c->tenant->held, r->held);
+    request_arrived(r);
+    if (r->share != NULL && r->call.payload != NULL)
+        payload_back(r, r->call.payload, r->call.payload_len);
+    if (r->share != NULL && r->legacy.room != NULL)
+        payload_back(r, r->legacy.room, r->legacy.room_len);
     if (r->changes_fid && r->fid->state == FID_CHANGING)
         fid_go(r->fid, FID_WALKED);
     if (r->newfid != NULL && r->newfid->state == FID_NEW)
@@ -171,8 +179,28 @@ request_undo(struct request *r)
 {
     /* What it gives back is what it took a moment ago: nobody has more room
      * than before, and to say so would wake this one for ever. */
+    pace_used(r, 0);
     if (request_free(r) != NULL)
         bug("a request was flushed before it was taken");
+}
+
+void
+request_again(struct request *r)
+{
+    const struct request fresh = {.conn = r->conn,
+                                  .tag = r->tag,
+                                  .type = r->type,
+                                  .out_room = r->out_room,
+                                  .tag_next = r->tag_next,
+                                  .flushes = r->flushes,
+                                  .step = r->step,
+                                  .share = r->share,
+                                  .data = r->data,
+                                  .paid = r->paid,
+                                  .pays = r->pays};
+
+    let_go(r);
+    *r = fresh;
 }
 
 void
@@ -219,7 +247,8 @@ void
 request_flush(struct request *r, struct request *f)
 {
     DL_APPEND(r->flushes, f);
-    (void)nine_lock_cancel(r); /* what only waits ends here, unanswered */
+    if (!pace_cancel(r))
+        (void)nine_lock_cancel(r); /* what only waits ends here, unanswered */
 }
 
 /* NULL when there is no such fid or it does not name a file, or not yet. */
@@ -315,14 +344,41 @@ request_payload(struct request *r, uint32_t n)
 {
     struct conn *c = r->conn;
 
-    if (c->payload_bytes > 0 && n > OUT_PAYLOAD_MAX - c->payload_bytes)
+    if (c->payload_bytes > 0 &&
+        (n > OUT_PAYLOAD_MAX - c->payload_bytes || r->share->payload_bytes + n > SLAB_BYTES / 2))
         return -EAGAIN;
     r->call.payload = fs_payload_get(r->share->fs, n);
     if (r->call.payload == NULL)
         return -EAGAIN;
     r->call.payload_len = n;
     c->payload_bytes += n;
+    r->share->payload_bytes += n;
     return 0;
+}
+
+int
+request_arrives(struct request *r, uint32_t n)
+{
+    int e;
+
+    if (n > SLAB_BYTES / 2 - r->share->arriving)
+        return -EAGAIN;
+    e = request_payload(r, n);
+    if (e < 0)
+        return e;
+    r->arriving = n;
+    r->share->arriving += n;
+    return 0;
+}
+
+void
+request_arrived(struct request *r)
+{
+    if (r->arriving == 0)
+        return;
+    r->share->arriving -= r->arriving;
+    r->arriving = 0;
+    r->share->progress = true;
 }
 
 void

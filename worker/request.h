@@ -16,6 +16,12 @@
 
 struct walk; /* nine_walk.c */
 
+/* A message that waits for its turn under a rate. */
+struct held {
+    uint32_t n;
+    uint8_t p[NINE_MSG_MAX];
+};
+
 /* A Tlock that finds its range taken and may wait; nine_lock.c. */
 enum lock_wait {
     LOCK_WAIT_NOT,   /* not in share.lockers */
@@ -44,13 +50,13 @@ struct request {
     uint8_t type;      /* the T-message's number */
     uint32_t out_room; /* bytes kept free for the reply in the connection's output */
     struct request *tag_next;
-    struct request *flushes;            /* utlist (prev, next): Tflush that wait for this */
-    struct request *prev, *next;        /* in flushes of another, share.waiting or share.lockers */
-    int (*step)(struct request *);      /* while it waits for room: what to do then */
-    struct share *share;                /* borrowed */
-    struct fid *fid;                    /* held: a reference */
-    struct fid *newfid;                 /* held: being made by this request */
-    struct handle *node, *other, *file; /* held: what the call works on */
+    struct request *flushes;     /* utlist (prev, next): Tflush that wait for this */
+    struct request *prev, *next; /* in flushes of another, share.waiting, .lockers, pace.waiting */
+    int (*step)(struct request *);          /* while it waits for room: what to do then */
+    struct share *share;                    /* borrowed */
+    struct fid *fid;                        /* held: a reference */
+    struct fid *newfid;                     /* held: being made by this request */
+    struct handle *node, *other, *file;     /* held: what the call works on */
     struct handle *fresh_node, *fresh_file; /* held: will take what the call gives */
     struct walk *walk;                      /* owned */
     struct place *place, *fresh_place;      /* held: the fid's; what it will be, or a new name */
@@ -64,6 +70,11 @@ struct request {
     uint32_t count;                         /* read, readdir, write: bytes asked for */
     uint32_t got;                           /* write: bytes that have arrived */
     uint32_t data;                          /* write: bytes that follow the header */
+    uint32_t arriving;                      /* write: its part of share.arriving */
+    struct held *held;                      /* owned; while it waits for its turn */
+    uint64_t paid;                          /* under a rate, and what may come back */
+    uint8_t pays;                           /* enum pays; which rate that was */
+    bool paces;                             /* in tenant.pace[pays].waiting */
     struct lock_owner *owner;               /* held: a reference */
     struct lock_range *spare;               /* owned; to note what is granted */
     struct {
@@ -88,6 +99,8 @@ struct request *request_new(struct conn *c, uint16_t tag, uint8_t type, uint32_t
 void request_drop(struct request *r);
 /* It found no room: as if it had never come. */
 void request_undo(struct request *r);
+/* The same, but it keeps its slot, its share and what it paid for. */
+void request_again(struct request *r);
 /* The request of that tag, or NULL. */
 struct request *request_by_tag(const struct conn *c, uint16_t tag);
 /* Let f wait for r's end. */
@@ -117,6 +130,11 @@ int request_changes_fid(struct request *r);
 /* Slab space for the call, with r->call.payload_len set to n; given back when
  * the request ends. 0; -EAGAIN: none now. */
 int request_payload(struct request *r, uint32_t n);
+/* The same for data that its guest is yet to send, as slowly as it likes: all of
+ * that has at most half of the slab, until request_arrived(). */
+int request_arrives(struct request *r, uint32_t n);
+/* The helper has it, or will have answered for it. */
+void request_arrived(struct request *r);
 
 /* Try a step that submits a call. Without room now it is tried again later;
  * an error is the request's answer. */

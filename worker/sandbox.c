@@ -17,7 +17,7 @@ static const struct rule rules[] = {
     {SCMP_SYS(epoll_pwait), ALWAYS, "loop.c: wait for events", ANY_FD, 0, {}},
     {SCMP_SYS(clock_gettime),
      ALWAYS,
-     "loop.c: when to try a lock again; a call only where the vDSO cannot tell",
+     "loop.c: when to try a lock again, whose turn it is; a call only where the vDSO cannot tell",
      ANY_FD,
      0,
      {}},

@@ -33,6 +33,8 @@ tenant_init(struct tenant *t, const struct tenant_limits *l, struct fs *const *f
     pool_init(&t->owners, sizeof(struct lock_owner));
     pool_init(&t->ranges, sizeof(struct lock_range));
     pool_init(&t->places, sizeof(struct place));
+    pool_init(&t->held, sizeof(struct held));
+    pace_init(t);
     for (size_t i = 0; i < n; i++)
         share_init(&shares[i], fs[i], &t->handles);
     return 0;
@@ -50,6 +52,7 @@ tenant_done(struct tenant *t)
     pool_done(&t->owners);
     pool_done(&t->ranges);
     pool_done(&t->places);
+    pool_done(&t->held);
     free(t->shares);
     *t = (struct tenant){.shares = NULL};
 }
@@ -67,11 +70,13 @@ tenant_share(const struct tenant *t, const void *name, size_t n)
 }
 
 void
-tenant_progress(struct tenant *t, const struct fs *fs)
+tenant_progress(struct tenant *t, const struct fs *fs, uint32_t n)
 {
     for (size_t i = 0; i < t->nshares; i++) {
-        if (t->shares[i].fs == fs)
+        if (t->shares[i].fs == fs) {
+            t->shares[i].payload_bytes -= n;
             t->shares[i].progress = true;
+        }
     }
 }
 
@@ -140,6 +145,8 @@ tenant_round(struct tenant *t)
         if (t->shares[i].lock_due)
             nine_lock_retry(&t->shares[i]);
     }
+    if (t->paced)
+        pace_round(t);
     if (t->progress) {
         t->progress = false;
         conn_wake(&t->stalled);
@@ -198,5 +205,6 @@ tenant_is_idle(const struct tenant *t)
             return false;
     }
     return t->requests.live == 0 && t->fids.live == 0 && t->handles.live == 0 &&
-           t->walks.live == 0 && t->places.live == 0 && t->owners.live == 0 && t->ranges.live == 0;
+           t->walks.live == 0 && t->places.live == 0 && t->owners.live == 0 &&
+           t->ranges.live == 0 && t->held.live == 0;
 }

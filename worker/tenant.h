@@ -9,21 +9,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "worker/pace.h"
 #include "worker/pool.h"
 #include "worker/share.h"
 
 struct tenant_limits {
     uint32_t connections;
-    uint32_t fids;      /* per connection */
-    uint32_t in_flight; /* requests of all connections together */
-    uint32_t msize;     /* bytes; MSIZE_MIN..MSIZE_MAX */
+    uint32_t fids;                  /* per connection */
+    uint32_t in_flight;             /* requests of all connections together */
+    uint32_t msize;                 /* bytes; MSIZE_MIN..MSIZE_MAX */
+    uint64_t read_rate, write_rate; /* bytes of file data a second; 0: no limit */
+    uint32_t metadata_rate;         /* operations without file data a second; 0: no limit */
 };
 
 struct tenant {
     struct tenant_limits limits;
     struct share *shares; /* owned; [0, nshares) */
     size_t nshares;
-    struct pool requests, fids, handles, walks, places, owners, ranges;
+    struct pool requests, fids, handles, walks, places, owners, ranges, held;
     struct conn *conns;   /* utlist (prev, next); all of them, owned */
     struct conn *run;     /* utlist (run_prev, run_next); may have something to do */
     struct conn *unsent;  /* utlist (out_prev, out_next); have output to write */
@@ -33,6 +36,10 @@ struct tenant {
     void (*watch_output)(void *loop, struct conn *c, bool on);
     void *loop;    /* borrowed; for watch_output */
     bool progress; /* a request slot came free while somebody was stalled */
+
+    bool paced;   /* some rate is set */
+    uint64_t now; /* ns on any clock that only goes forward; for the rates alone */
+    struct pace pace[PAYS_ENDS];
 
     uint32_t locks_waiting; /* requests in shares' lockers */
     unsigned lock_pause;    /* ms until those are tried again; 0: somebody came since the last */
@@ -47,8 +54,8 @@ void tenant_done(struct tenant *t);
 /* NULL: none of that name. */
 struct share *tenant_share(const struct tenant *t, const void *name, size_t n);
 
-/* A share's slab has room again. */
-void tenant_progress(struct tenant *t, const struct fs *fs);
+/* n bytes of a share's slab came back. */
+void tenant_progress(struct tenant *t, const struct fs *fs, uint32_t n);
 
 /*
  * One turn: every connection that may have something to do reads, parses and

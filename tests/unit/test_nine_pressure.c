@@ -312,6 +312,85 @@ large_reads_to_a_guest_that_does_not_read_hold_a_bounded_part_of_the_slab(void *
 }
 
 static void
+four_guests_that_do_not_read_leave_half_of_the_slab(void **state)
+{
+    struct rig *rig = *state;
+    struct guest *other = guest_new(rig);
+    struct msg m;
+
+    guest_version(other, MSIZE_MAX);
+    guest_attach(other, 0, "rw");
+    guest_open(other, 0, 2, "big", O_RDWR);
+    for (int i = 0; i < 4; i++) {
+        struct guest *g = guest_new(rig);
+
+        guest_version(g, MSIZE_MAX);
+        guest_attach(g, 0, "rw");
+        guest_open(g, 0, 2, "big", O_RDONLY);
+        g->deaf = true;
+        for (uint16_t tag = 0; tag < 20; tag++)
+            guest_send(g, TREAD, tag, "484", 2u, (uint64_t)0, 1024u * 1024u);
+        rig_run(rig);
+    }
+    assert_in_range(synth_pages_used(rig->rw) * SLAB_PAGE, 1, SLAB_BYTES / 2 + 3 * 1024 * 1024);
+    for (int i = 0; i < 20; i++) {
+        m = guest_ask(other, TREAD, "484", 2u, (uint64_t)0, 1024u * 1024u);
+        assert_int_equal(m.size, 11 + 1024 * 1024);
+    }
+}
+
+/* The head of a Twrite of 1 MiB and one byte of it, then nothing. */
+static void
+send_half(struct guest *g)
+{
+    static uint8_t buf[64 + 1024 * 1024];
+    size_t n = msg_make(buf, sizeof(buf), TWRITE, 7, "484r", 2u, (uint64_t)0, 1024u * 1024u, big,
+                        (size_t)(1024 * 1024));
+
+    assert_in_range(n, 1024 * 1024, sizeof(buf));
+    assert_int_equal(guest_bytes(g, buf, 24), 24);
+    rig_run(g->rig);
+}
+
+static void
+half_sent_writes_hold_at_most_half_of_the_slab(void **state)
+{
+    struct rig *rig = *state;
+    struct guest *other = guest_new(rig), *late = NULL;
+    uint8_t buf[100];
+    struct msg m;
+
+    guest_open(other, 0, 2, "big", O_RDWR);
+    for (int i = 0; i < 12; i++) {
+        struct guest *g = guest_new(rig);
+
+        guest_version(g, MSIZE_MAX);
+        guest_attach(g, 0, "rw");
+        guest_open(g, 0, 2, "file", O_RDWR);
+        send_half(g);
+        late = g;
+    }
+    assert_int_equal(synth_pages_used(rig->rw) * SLAB_PAGE, SLAB_BYTES / 2);
+    assert_in_range(rig->rounds, 1, 10);
+    m = guest_ask(other, TREAD, "484", 2u, (uint64_t)0, 65000u);
+    assert_int_equal(m.size, 11 + 65000);
+    for (int i = 0; i < 4; i++) /* the first of those who hold it go */
+        guest_hang_up(&rig->guest[1 + i]);
+    rig_run(rig);
+    assert_int_equal(synth_pages_used(rig->rw) * SLAB_PAGE, SLAB_BYTES / 2);
+    guest_hang_up(&rig->guest[5]);
+    rig_run(rig);
+    m = guest_ask(other, TWRITE, "484r", 2u, (uint64_t)0, 100u, buf, (size_t)100);
+    assert_int_equal(m.type, TWRITE + 1);
+    for (size_t at = 1; at < 1024 * 1024;) { /* and the last goes on where it stopped */
+        at += guest_bytes(late, big + at, 1024 * 1024 - at);
+        rig_run(rig);
+    }
+    assert_true(guest_next(late, &m));
+    assert_int_equal(m.type, TWRITE + 1);
+}
+
+static void
 a_write_that_arrives_in_pieces_is_one_write(void **state)
 {
     static uint8_t buf[200000];
@@ -546,6 +625,8 @@ main(void)
         T(reads_wait_for_pages_of_the_slab),
         T(a_guest_that_does_not_read_is_not_read_and_gets_everything_later),
         T(large_reads_to_a_guest_that_does_not_read_hold_a_bounded_part_of_the_slab),
+        T(four_guests_that_do_not_read_leave_half_of_the_slab),
+        T(half_sent_writes_hold_at_most_half_of_the_slab),
         T(a_write_that_arrives_in_pieces_is_one_write),
         T(many_small_writes_in_one_piece_keep_their_data_apart),
         T(a_guest_that_hangs_up_leaves_nothing_behind_at_any_byte),
