@@ -1,0 +1,321 @@
+/*
+ * Operations by the thousand, those that succeed and those that are refused,
+ * and connections that come and go: the memory and the fds of worker and
+ * helpers are afterwards what they were.
+ *
+ * CYCLES=1000000 makes it long; by itself it is as long as a check may be.
+ */
+#include "tests/lib/test.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/nine_wire.h"
+#include "tests/lib/server.h"
+
+enum { ROOT, RW, FID, OTHER, OPEN };
+
+#define GROWTH_MAX (64u * 1024u) /* bytes; a leak of 48 in each cycle is more */
+#define CYCLES_MIN 2000u
+
+static const char *const hello[] = {"hello.txt"};
+
+static int
+walk(struct nc *c, uint32_t from, uint32_t to, const char *name)
+{
+    size_t n = 0;
+    int r = nc_walk(c, from, to, name != NULL, &name, NULL, &n);
+
+    return r < 0 ? r : n == (name != NULL) ? 0 : -ENOENT;
+}
+
+/* --- cycles: each leaves everything as it found it ------------------------------- */
+
+static void
+walks_and_clunks(struct nc *c)
+{
+    assert_int_equal(walk(c, ROOT, FID, "hello.txt"), 0);
+    assert_int_equal(nc_clunk(c, FID), 0);
+}
+
+static void
+walks_to_nothing(struct nc *c)
+{
+    assert_int_equal(walk(c, ROOT, FID, "none"), -ENOENT);
+    assert_int_equal(nc_clunk(c, FID), -EBADF);
+}
+
+static void
+opens_and_reads(struct nc *c)
+{
+    char buf[8];
+
+    assert_int_equal(walk(c, ROOT, FID, "hello.txt"), 0);
+    assert_int_equal(nc_lopen(c, FID, NINE_O_RDONLY, NULL, NULL), 0);
+    assert_int_equal(nc_read(c, FID, 0, buf, sizeof(buf)), sizeof(buf));
+    assert_int_equal(nc_clunk(c, FID), 0);
+}
+
+static void
+is_refused_to_write(struct nc *c)
+{
+    assert_int_equal(walk(c, ROOT, FID, "hello.txt"), 0);
+    assert_int_equal(nc_lopen(c, FID, NINE_O_RDWR, NULL, NULL), -EROFS);
+    assert_int_equal(nc_remove(c, FID), -EROFS); /* which clunks it */
+    assert_int_equal(nc_mkdir(c, ROOT, "d", 0755, 0, NULL), -EROFS);
+}
+
+static void
+creates_writes_and_removes(struct nc *c)
+{
+    assert_int_equal(walk(c, RW, FID, NULL), 0);
+    assert_int_equal(nc_lcreate(c, FID, "f", NINE_O_RDWR, 0644, 0, NULL, NULL), 0);
+    assert_int_equal(nc_write(c, FID, 0, "x", 1), 1);
+    assert_int_equal(nc_fsync(c, FID, 1), 0);
+    assert_int_equal(nc_remove(c, FID), 0);
+}
+
+static void
+makes_and_removes_names(struct nc *c)
+{
+    assert_int_equal(nc_mkdir(c, RW, "d", 0755, 0, NULL), 0);
+    assert_int_equal(nc_mkdir(c, RW, "d", 0755, 0, NULL), -EEXIST);
+    assert_int_equal(nc_symlink(c, RW, "s", "target", 0, NULL), 0);
+    assert_int_equal(nc_mknod(c, RW, "p", S_IFIFO | 0644, 0, 0, 0, NULL), 0);
+    assert_int_equal(nc_renameat(c, RW, "p", RW, "q"), 0);
+    assert_int_equal(nc_unlinkat(c, RW, "q", 0), 0);
+    assert_int_equal(nc_unlinkat(c, RW, "s", 0), 0);
+    assert_int_equal(nc_unlinkat(c, RW, "d", NINE_AT_REMOVEDIR), 0);
+    assert_int_equal(nc_unlinkat(c, RW, "d", NINE_AT_REMOVEDIR), -ENOENT);
+}
+
+static void
+links_and_renames_a_fid(struct nc *c)
+{
+    assert_int_equal(walk(c, RW, FID, "kept"), 0);
+    assert_int_equal(nc_link(c, RW, FID, "l"), 0);
+    assert_int_equal(nc_unlinkat(c, RW, "l", 0), 0);
+    assert_int_equal(nc_rename(c, FID, RW, "moved"), 0);
+    assert_int_equal(nc_rename(c, FID, RW, "kept"), 0);
+    assert_int_equal(nc_rename(c, FID, ROOT, "kept"), -EROFS);
+    assert_int_equal(nc_clunk(c, FID), 0);
+}
+
+static void
+sets_and_reads_xattrs(struct nc *c)
+{
+    uint64_t size = 0;
+
+    assert_int_equal(walk(c, RW, FID, "kept"), 0);
+    assert_int_equal(nc_xattrwalk(c, FID, OTHER, "user.none", &size), -ENODATA);
+    assert_int_equal(nc_xattrwalk(c, FID, OTHER, "", &size), 0);
+    assert_int_equal(nc_clunk(c, OTHER), 0);
+    assert_int_equal(nc_xattrcreate(c, FID, "user.tag", 3, 0), 0);
+    assert_int_equal(nc_write(c, FID, 0, "abc", 3), 3);
+    assert_int_equal(nc_clunk(c, FID), 0);
+    assert_int_equal(walk(c, RW, FID, "kept"), 0);
+    assert_int_equal(nc_xattrcreate(c, FID, "security.x", 3, 0), 0);
+    assert_true(nc_clunk(c, FID) < 0);
+}
+
+static void
+locks_and_unlocks(struct nc *c)
+{
+    const struct nc_lock lock = {
+        .type = NINE_LOCK_WR, .start = 5, .length = 7, .proc_id = 1, .client_id = "c"};
+    struct nc_lock un = lock, found;
+
+    un.type = NINE_LOCK_UN;
+    assert_int_equal(walk(c, RW, FID, "kept"), 0);
+    assert_int_equal(nc_lopen(c, FID, NINE_O_RDWR, NULL, NULL), 0);
+    assert_int_equal(nc_lock(c, FID, &lock), NINE_LOCK_SUCCESS);
+    assert_int_equal(nc_getlock(c, FID, &lock, &found), 0);
+    assert_int_equal(nc_lock(c, FID, &un), NINE_LOCK_SUCCESS);
+    assert_int_equal(nc_lock(c, FID, &lock), NINE_LOCK_SUCCESS); /* the clunk ends it */
+    assert_int_equal(nc_clunk(c, FID), 0);
+}
+
+static int
+ignore(const struct nc_dirent *e, void *ctx)
+{
+    (void)e;
+    (void)ctx;
+    return 0;
+}
+
+static void
+reads_a_directory(struct nc *c)
+{
+    assert_int_equal(walk(c, ROOT, FID, NULL), 0);
+    assert_int_equal(nc_lopen(c, FID, NINE_O_RDONLY, NULL, NULL), 0);
+    assert_true(nc_readdir(c, FID, 0, 4096, ignore, NULL) > 0);
+    assert_int_equal(nc_clunk(c, FID), 0);
+}
+
+static void
+asks_about_a_file(struct nc *c)
+{
+    const struct nc_setattr mode = {.valid = NINE_SET_MODE, .mode = 0640};
+    struct nc_statfs sfs;
+    struct nc_attr attr;
+
+    assert_int_equal(walk(c, RW, FID, "kept"), 0);
+    assert_int_equal(nc_getattr(c, FID, UINT64_MAX, &attr), 0);
+    assert_int_equal(nc_setattr(c, FID, &mode), 0);
+    assert_int_equal(nc_statfs(c, FID, &sfs), 0);
+    assert_int_equal(nc_flush(c, 77), 0);
+    assert_int_equal(nc_clunk(c, FID), 0);
+}
+
+static void
+attaches(struct nc *c)
+{
+    assert_int_equal(nc_attach(c, FID, "u", "rw", 0), 0);
+    assert_int_equal(nc_clunk(c, FID), 0);
+    assert_int_equal(nc_attach(c, FID, "u", "none", 0), -ENOENT);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct nc *c);
+} cycles[] = {
+    {"walk, clunk", walks_and_clunks},
+    {"walk to nothing", walks_to_nothing},
+    {"open, read", opens_and_reads},
+    {"refused writes", is_refused_to_write},
+    {"create, write, fsync, remove", creates_writes_and_removes},
+    {"mkdir, symlink, mknod, rename, unlink", makes_and_removes_names},
+    {"link, rename of a fid", links_and_renames_a_fid},
+    {"xattrs", sets_and_reads_xattrs},
+    {"locks", locks_and_unlocks},
+    {"readdir", reads_a_directory},
+    {"getattr, setattr, statfs, flush", asks_about_a_file},
+    {"attach", attaches},
+};
+
+/* --- what the processes hold -------------------------------------------------------- */
+
+struct held {
+    size_t memory; /* bytes resident */
+    size_t fds;
+};
+
+static struct held
+held_by(const struct server *s)
+{
+    struct server_child v[8];
+    size_t n = server_children(s, v, COUNT(v));
+    struct held h = {0};
+
+    assert_int_equal(n, 3);
+    for (size_t i = 0; i < n; i++) {
+        const char *rss = server_status(v[i].pid, "RssAnon:");
+
+        h.memory += strtoul(rss + strcspn(rss, "0123456789"), NULL, 10) * 1024;
+        h.fds += server_fds(v[i].pid);
+    }
+    return h;
+}
+
+static void
+expect_flat(const struct server *s, struct held was, const char *what)
+{
+    struct held is = held_by(s);
+
+    if (is.memory > was.memory + GROWTH_MAX || is.fds != was.fds)
+        fail_msg("%s: memory %zu -> %zu bytes, fds %zu -> %zu", what, was.memory, is.memory,
+                 was.fds, is.fds);
+}
+
+static unsigned
+how_many(void)
+{
+    const char *given = getenv("CYCLES");
+
+    return given != NULL ? (unsigned)strtoul(given, NULL, 10) : CYCLES_MIN;
+}
+
+static void
+no_operation_leaves_memory_or_fds_behind(void **state)
+{
+    struct server s;
+    struct nc *c;
+
+    (void)state;
+    server_init(&s, false);
+    server_file(&s, "rw/kept", "x");
+    assert_int_equal(chown(server_path(&s, "rw/kept"), SERVER_OWNER, SERVER_OWNER), 0);
+    server_start(&s, NULL);
+    c = server_attach(&s, "ro");
+    assert_int_equal(nc_attach(c, RW, "", "rw", 0), 0);
+    for (size_t i = 0; i < COUNT(cycles); i++) {
+        struct held was;
+
+        for (unsigned n = 0; n < how_many() / 10; n++)
+            cycles[i].run(c);
+        was = held_by(&s);
+        for (unsigned n = 0; n < how_many(); n++)
+            cycles[i].run(c);
+        expect_flat(&s, was, cycles[i].name);
+    }
+    nc_close(c);
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_done(&s);
+}
+
+/* With a file open and one half known, as connections end in life. */
+static void
+come_and_go(const struct server *s, unsigned n)
+{
+    while (n-- > 0) {
+        struct nc *c = server_attach(s, "ro");
+        size_t got;
+
+        assert_int_equal(nc_walk(c, ROOT, OPEN, 1, hello, NULL, &got), 0);
+        assert_int_equal(nc_lopen(c, OPEN, NINE_O_RDONLY, NULL, NULL), 0);
+        assert_int_equal(walk(c, ROOT, FID, "sub"), 0);
+        nc_close(c);
+    }
+}
+
+static void
+no_connection_leaves_memory_or_fds_behind(void **state)
+{
+    struct server_child v[8];
+    struct held was;
+    struct server s;
+    size_t n, fds[8];
+
+    (void)state;
+    server_init(&s, false);
+    server_start(&s, NULL);
+    n = server_children(&s, v, COUNT(v));
+    for (size_t i = 0; i < n; i++)
+        fds[i] = server_fds(v[i].pid);
+    come_and_go(&s, how_many() / 10);
+    for (size_t i = 0; i < n; i++)
+        server_await_fds(v[i].pid, fds[i]);
+    was = held_by(&s);
+    come_and_go(&s, how_many());
+    for (size_t i = 0; i < n; i++) /* the last one's end takes a moment */
+        server_await_fds(v[i].pid, fds[i]);
+    expect_flat(&s, was, "connections");
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_done(&s);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_operation_leaves_memory_or_fds_behind),
+        cmocka_unit_test(no_connection_leaves_memory_or_fds_behind),
+    };
+
+    return cmocka_run_group_tests_name("leaks", tests, NULL, NULL);
+}
