@@ -20,11 +20,6 @@
 #define PROTECT_LEN_MAX 511        /* bytes of the path of each, from the share's root */
 #define SHARES_PER_TENANT_MAX 48   /* three fds each in one SCM_RIGHTS message */
 #define LISTENERS_PER_TENANT_MAX 16
-/* Lists of a share in the policy; together they fit in one Boot message. */
-#define PROTECT_MAX 32      /* directories */
-#define PROTECT_LEN_MAX 511 /* bytes of each, "a/b" */
-#define HIDE_MAX 64         /* globs of one component */
-#define ONLY_MAX 64         /* names */
 #define GROUP_IDS_MAX 2048  /* users and groups in all of groups = { ... } */
 #define DELEGATES_MAX 64    /* of a tenant */
 #define SHARE_ID_LEN 32     /* hex digits of a share's id */

@@ -12,6 +12,7 @@
 #define POSTERN_POLICY_PARSE_H
 
 #include <confuse.h>
+#include <stdio.h>
 
 #include "policy/plan.h"
 #include "policy/value.h"
@@ -76,6 +77,8 @@ struct setting_row {
      * not in this version. */
     void (*set)(struct errors *e, const struct setting_row *row, const struct setting *s,
                 void *target);
+    /* Write the value as a policy would; false: there is nothing to write. */
+    bool (*get)(FILE *out, const struct setting_row *row, const void *source);
     unsigned flags;      /* enum setting_flags */
     unsigned identities; /* of a share: models it means something with; 0: all */
     size_t offset;       /* of a limit in struct plan_limits */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "ipc/limits.h"
@@ -149,6 +150,46 @@ void plan_share_free(struct plan_share *sh);
 bool plan_ids_overlap(const struct plan_share *a, const struct plan_share *b);
 /* "squash", "map", ... */
 const char *share_identity_name(enum share_identity id);
+
+/*
+ * The plan as the one text that means it: defaults written out, sorted. Read
+ * again it gives a plan that is printed the same. 0 or -errno.
+ */
+int plan_print(const struct plan *p, FILE *out);
+
+/*
+ * What turns old into new, in an order that it can be applied in: control,
+ * tenants that go, then for each tenant of new that it is new, or its settings,
+ * limits, addresses, shares that go, shares that are new or changed. Borrows
+ * from both plans.
+ */
+enum plan_change_kind {
+    CHANGE_CONTROL,
+    CHANGE_TENANT_REMOVED,  /* old_tenant */
+    CHANGE_TENANT_ADDED,    /* new_tenant with all its shares */
+    CHANGE_TENANT_SETTINGS, /* both tenants; also in all below */
+    CHANGE_TENANT_LIMITS,
+    CHANGE_TENANT_LISTENS,
+    CHANGE_SHARE_REMOVED, /* old_share */
+    CHANGE_SHARE_ADDED,   /* new_share */
+    CHANGE_SHARE_CHANGED, /* both shares */
+};
+#define PLAN_CHANGE_WHAT 160
+struct plan_change {
+    enum plan_change_kind kind;
+    const struct plan_tenant *old_tenant, *new_tenant;
+    const struct plan_share *old_share, *new_share;
+    char what[PLAN_CHANGE_WHAT]; /* which settings: "access, hide"; else "" */
+};
+struct plan_diff {
+    struct plan_change *at; /* owned */
+    size_t n;
+};
+/* 0 and *ret, emptied with plan_diff_done(), or -ENOMEM. */
+int plan_diff(const struct plan *old, const struct plan *new, struct plan_diff *ret);
+void plan_diff_done(struct plan_diff *d);
+/* "tenant blue: share work changed: access". */
+void plan_change_text(const struct plan_change *c, char *out, size_t room);
 
 /* The first 32 hex digits, in lower case, of SHA-256 over "postern-share-v1",
  * tenant and name with a NUL between each two. */

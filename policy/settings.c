@@ -7,7 +7,7 @@
  */
 #include "policy/settings.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "ipc/limits.h"
 #include "ipc/share.h"
@@ -73,46 +73,91 @@ list_add(struct errors *e, const struct setting_row *row, const struct setting *
 #define AS(model) (1u << IDENTITY_##model)
 /* Of a share, access and identity come first: what others mean hangs on them. */
 const struct setting_row setting_rows[] = {
-    {IN_CONTROL, "group", set_control_group, 0, 0, 0, {0}},
+    {IN_CONTROL, "group", set_control_group, get_control_group, 0, 0, 0, {0}},
 
-    {IN_LISTEN, "protocol", set_protocol, 0, 0, 0, {0}},
-    {IN_LISTEN, "group", set_group, 0, 0, 0, {0}},
-    {IN_LISTEN, "allow-remote", set_allow_remote, 0, 0, 0, {0}},
-    {IN_LISTEN, "tag", NULL, 0, 0, 0, {0}},
+    {IN_LISTEN, "protocol", set_protocol, get_protocol, 0, 0, 0, {0}},
+    {IN_LISTEN, "group", set_group, get_group, 0, 0, 0, {0}},
+    {IN_LISTEN, "allow-remote", set_allow_remote, get_allow_remote, 0, 0, 0, {0}},
+    {IN_LISTEN, "tag", NULL, NULL, 0, 0, 0, {0}},
 
-    {IN_SHARE, "path", set_path, SETTING_OWN, 0, 0, {0}},
-    {IN_SHARE, "access", set_access, 0, 0, 0, {0}},
-    {IN_SHARE, "identity", set_identity, 0, 0, 0, {0}},
-    {IN_SHARE, "ids", set_id_range, 0, AS(MAP), 0, {0}},
-    {IN_SHARE, "groups", set_groups, SETTING_LIST, AS(MAP) | AS(HOST), 0, {0}},
-    {IN_SHARE, "owner", set_owner, 0, AS(SQUASH) | AS(STORED), 0, {0}},
-    {IN_SHARE, "present-as", set_present, 0, AS(SQUASH) | AS(STORED), 0, {0}},
-    {IN_SHARE, "set-id", set_set_id, 0, 0, 0, {0}},
-    {IN_SHARE, "devices", set_devices, 0, AS(HOST), 0, {0}},
-    {IN_SHARE, "xattrs", set_xattrs, SETTING_LIST, 0, 0, {0}},
-    {IN_SHARE, "submounts", set_submounts, 0, 0, 0, {0}},
-    {IN_SHARE, "protect", set_protect, SETTING_LIST | SETTING_WRITABLE, 0, 0, {0}},
-    {IN_SHARE, "hide", set_hide, SETTING_LIST, 0, 0, {0}},
-    {IN_SHARE, "only", set_only, SETTING_LIST, 0, 0, {0}},
+    {IN_SHARE, "path", set_path, get_path, SETTING_OWN, 0, 0, {0}},
+    {IN_SHARE, "access", set_access, get_access, 0, 0, 0, {0}},
+    {IN_SHARE, "identity", set_identity, get_identity, 0, 0, 0, {0}},
+    {IN_SHARE, "ids", set_id_range, get_id_range, 0, AS(MAP), 0, {0}},
+    {IN_SHARE, "groups", set_groups, get_groups, SETTING_LIST, AS(MAP) | AS(HOST), 0, {0}},
+    {IN_SHARE, "owner", set_owner, get_owner, 0, AS(SQUASH) | AS(STORED), 0, {0}},
+    {IN_SHARE, "present-as", set_present, get_present, 0, AS(SQUASH) | AS(STORED), 0, {0}},
+    {IN_SHARE, "set-id", set_set_id, get_set_id, 0, 0, 0, {0}},
+    {IN_SHARE, "devices", set_devices, get_devices, 0, AS(HOST), 0, {0}},
+    {IN_SHARE, "xattrs", set_xattrs, get_xattrs, SETTING_LIST, 0, 0, {0}},
+    {IN_SHARE, "submounts", set_submounts, get_submounts, 0, 0, 0, {0}},
+    {IN_SHARE, "protect", set_protect, get_protect, SETTING_LIST | SETTING_WRITABLE, 0, 0, {0}},
+    {IN_SHARE, "hide", set_hide, get_hide, SETTING_LIST, 0, 0, {0}},
+    {IN_SHARE, "only", set_only, get_only, SETTING_LIST, 0, 0, {0}},
 
-    {IN_TENANT, "sandbox", set_sandbox, 0, 0, 0, {0}},
-    {IN_TENANT, "delegates", set_delegates, SETTING_LIST, 0, 0, {0}},
-    {IN_TENANT, "workers", NULL, 0, 0, 0, {0}},
+    {IN_TENANT, "sandbox", set_sandbox, get_sandbox, 0, 0, 0, {0}},
+    {IN_TENANT, "delegates", set_delegates, get_delegates, SETTING_LIST, 0, 0, {0}},
+    {IN_TENANT, "workers", NULL, NULL, 0, 0, 0, {0}},
 
-    {IN_LIMITS, "connections", set_limit, LIMIT(connections), {1, CONNECTIONS_MAX, false}},
-    {IN_LIMITS, "fids", set_limit, LIMIT(fids), {1, FIDS_MAX, false}},
-    {IN_LIMITS, "in-flight", set_limit, LIMIT(in_flight), {1, IN_FLIGHT_MAX, false}},
-    {IN_LIMITS, "nodes", set_limit, LIMIT(nodes), {1, NODES_MAX, false}},
-    {IN_LIMITS, "open-files", set_limit, LIMIT(open_files), {1, OPEN_FILES_MAX, false}},
-    {IN_LIMITS, "msize", set_limit, LIMIT(msize), {MSIZE_MIN, MSIZE_MAX, true}},
-    {IN_LIMITS, "memory", set_big_limit, LIMIT(memory), {MEMORY_MIN, MEMORY_MAX, true}},
-    {IN_LIMITS, "processes", set_limit, LIMIT(processes), {1, PROCESSES_MAX, false}},
-    {IN_LIMITS, "cpu-weight", set_limit, LIMIT(cpu_weight), {1, 10000, false}},
-    {IN_LIMITS, "read-rate", set_big_limit, LIMIT(read_rate), {RATE_MIN, RATE_MAX, true}},
-    {IN_LIMITS, "write-rate", set_big_limit, LIMIT(write_rate), {RATE_MIN, RATE_MAX, true}},
-    {IN_LIMITS, "metadata-rate", set_limit, LIMIT(metadata_rate), {1, METADATA_RATE_MAX, false}},
+    {IN_LIMITS,
+     "connections",
+     set_limit,
+     get_limit,
+     LIMIT(connections),
+     {1, CONNECTIONS_MAX, false}},
+    {IN_LIMITS, "fids", set_limit, get_limit, LIMIT(fids), {1, FIDS_MAX, false}},
+    {IN_LIMITS, "in-flight", set_limit, get_limit, LIMIT(in_flight), {1, IN_FLIGHT_MAX, false}},
+    {IN_LIMITS, "nodes", set_limit, get_limit, LIMIT(nodes), {1, NODES_MAX, false}},
+    {IN_LIMITS, "open-files", set_limit, get_limit, LIMIT(open_files), {1, OPEN_FILES_MAX, false}},
+    {IN_LIMITS, "msize", set_limit, get_limit, LIMIT(msize), {MSIZE_MIN, MSIZE_MAX, true}},
+    {IN_LIMITS,
+     "memory",
+     set_big_limit,
+     get_big_limit,
+     LIMIT(memory),
+     {MEMORY_MIN, MEMORY_MAX, true}},
+    {IN_LIMITS, "processes", set_limit, get_limit, LIMIT(processes), {1, PROCESSES_MAX, false}},
+    {IN_LIMITS, "cpu-weight", set_limit, get_limit, LIMIT(cpu_weight), {1, 10000, false}},
+    {IN_LIMITS,
+     "read-rate",
+     set_big_limit,
+     get_big_limit,
+     LIMIT(read_rate),
+     {RATE_MIN, RATE_MAX, true}},
+    {IN_LIMITS,
+     "write-rate",
+     set_big_limit,
+     get_big_limit,
+     LIMIT(write_rate),
+     {RATE_MIN, RATE_MAX, true}},
+    {IN_LIMITS,
+     "metadata-rate",
+     set_limit,
+     get_limit,
+     LIMIT(metadata_rate),
+     {1, METADATA_RATE_MAX, false}},
 };
 const size_t nsetting_rows = sizeof(setting_rows) / sizeof(setting_rows[0]);
+
+char *
+setting_text(const struct setting_row *row, const void *source)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *out = open_memstream(&text, &n);
+    bool ok;
+
+    if (out == NULL)
+        return NULL;
+    if (row->get != NULL)
+        (void)row->get(out, row, source);
+    ok = ferror(out) == 0;
+    if (fclose(out) != 0 || !ok) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
 
 static const char *const identity_name[] = {[IDENTITY_SQUASH] = "squash",
                                             [IDENTITY_MAP] = "map",
@@ -157,6 +202,12 @@ row_fits(struct errors *e, const struct setting_row *row, const struct plan_shar
         errors_add(e, *at, "%s with access = read-only, expected it with read-write alone",
                    row->name);
     return access && identity;
+}
+
+bool
+setting_fits(const struct setting_row *row, const struct plan_share *sh)
+{
+    return row_fits(NULL, row, sh, NULL);
 }
 
 const struct setting *

@@ -18,6 +18,32 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
+list_holds(const struct plan_list *l, size_t max, bool one)
+{
+    MUST(l->n <= max);
+    for (size_t i = 0; i < l->n; i++) {
+        MUST(l->at[i][0] != '\0' && l->at[i][0] != '/' && strcmp(l->at[i], "..") != 0);
+        MUST(strstr(l->at[i], "/../") == NULL && !(one && strchr(l->at[i], '/') != NULL));
+    }
+}
+
+static void
+share_holds(const struct plan_share *sh)
+{
+    MUST(sh->name != NULL && strchr(sh->name, '/') == NULL && sh->line > 0);
+    MUST(sh->path != NULL && sh->path[0] == '/' && strstr(sh->path, "//") == NULL);
+    MUST(strstr(sh->path, "/../") == NULL);
+    MUST(sh->has_ids == (sh->identity == IDENTITY_MAP));
+    MUST(!sh->has_ids || (sh->ids_first > 0 && sh->ids_count > 0));
+    MUST(!sh->allow_devices || sh->identity == IDENTITY_HOST);
+    list_holds(&sh->protect, PROTECT_MAX, false);
+    list_holds(&sh->hide, HIDE_MAX, true);
+    list_holds(&sh->only, ONLY_MAX, true);
+    MUST(sh->protect.n == 0 || sh->access == ACCESS_READ_WRITE);
+    MUST(sh->hide.n == 0 || sh->only.n == 0);
+}
+
+static void
 tenant_holds(const struct plan_tenant *t)
 {
     MUST(t->name != NULL && t->name[0] != '\0' && strlen(t->name) <= 64);
@@ -36,19 +62,58 @@ tenant_holds(const struct plan_tenant *t)
         MUST((l->transport == TRANSPORT_SYSTEMD) == (l->name != NULL));
         MUST(l->transport != TRANSPORT_FD);
     }
-    for (size_t i = 0; i < t->nshares; i++) {
-        const struct plan_share *sh = &t->shares[i];
+    for (size_t i = 0; i < t->nshares; i++)
+        share_holds(&t->shares[i]);
+}
 
-        MUST(sh->name != NULL && strchr(sh->name, '/') == NULL && sh->line > 0);
-        MUST(sh->path != NULL && sh->path[0] == '/' && strstr(sh->path, "//") == NULL);
-        MUST(strstr(sh->path, "/../") == NULL);
-    }
+static char *
+printed(const struct plan *p)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+
+    MUST(f != NULL && plan_print(p, f) == 0 && fclose(f) == 0);
+    return text;
+}
+
+/* What is printed means the same and is printed the same. */
+static void
+prints_the_same(const struct plan *p)
+{
+    char *once = printed(p), *twice, *error = NULL;
+    struct plan *again = NULL;
+    struct plan_diff diff = {0};
+
+    MUST(policy_parse_text("again", once, strlen(once), &again, &error) == 0);
+    twice = printed(again);
+    MUST(strcmp(once, twice) == 0);
+    MUST(plan_diff(p, again, &diff) == 0 && diff.n == 0);
+    plan_diff_done(&diff);
+    plan_free(again);
+    free(once);
+    free(twice);
+}
+
+/* The same bytes as the settings of one share. */
+static void
+share_reads(const struct plan *p, const char *text, size_t n)
+{
+    struct plan_share *sh = NULL;
+    char *error = NULL;
+
+    if (plan_parse_share(p, &p->tenants[0], "fuzz", text, n, &sh, &error) < 0)
+        MUST(sh == NULL && error != NULL && strncmp(error, "control:", 8) == 0);
+    else
+        share_holds(sh);
+    plan_share_free(sh);
+    free(error);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct plan *p = NULL;
+    struct plan *p = NULL, *by_hand = NULL;
     char *error = NULL;
     int r;
 
@@ -60,7 +125,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(r == 0 && p != NULL && error == NULL && p->ntenants > 0);
         for (size_t i = 0; i < p->ntenants; i++)
             tenant_holds(&p->tenants[i]);
+        prints_the_same(p);
+        share_reads(p, (const char *)data, size);
     }
+    MUST(plan_new("t", &by_hand) == 0);
+    share_reads(by_hand, (const char *)data, size);
+    plan_free(by_hand);
     free(error);
     plan_free(p);
     return 0;
