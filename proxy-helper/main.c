@@ -87,11 +87,36 @@ say_ready(const struct sandbox_profile *p, const struct sandbox_report *report)
     }
 }
 
+/* What the path of a protected directory may turn out to be. */
+static const struct {
+    int err;
+    const char *what;
+} path_errors[] = {
+    {ENOENT, "does not exist: create it, or take it off the list"},
+    {ENOTDIR, "is not a directory, or leads through what is none"},
+    {ELOOP, "is a symbolic link or leads through one, which Postern never follows"},
+    {EACCES, "may not be entered by the share's owner"},
+    {ESTALE, "was moved while the share started"},
+};
+
+static void
+path_refused(int r, const char *path)
+{
+    for (size_t i = 0; i < sizeof(path_errors) / sizeof(path_errors[0]); i++)
+        if (path_errors[i].err == -r) {
+            log_error("protect: \"%s\" %s", path, path_errors[i].what);
+            return;
+        }
+    (void)log_errno(r, "protect: \"%s\"", path);
+}
+
 static void
 sandbox_must(int r, const struct sandbox_report *report)
 {
     if (r == 0)
         return;
+    if (report->path != NULL)
+        path_refused(r, report->path);
     (void)log_errno(r, "sandbox: %s", report->step);
     _exit(EXIT_SANDBOX);
 }
@@ -121,10 +146,6 @@ take_mounts(const Postern__V1__HelperBoot *b)
 static void
 take_names(const Postern__V1__HelperBoot *b)
 {
-    if (b->n_protect > 0) {
-        errno = EOPNOTSUPP;
-        die("protect is not built yet: leave it out");
-    }
     for (size_t i = 0; i < b->n_hide; i++)
         if (!names_hide(&share.names, b->hide[i]))
             violation("the broker sent pattern %zu to hide, which is too much", i);
@@ -154,6 +175,8 @@ start(Postern__V1__Boot *b, int fds[NBOOT_FDS])
     take_mounts(b->helper);
     take_names(b->helper);
     p.submounts = share.mounts.mode != SUBMOUNTS_REFUSE;
+    p.protect = (const char *const *)b->helper->protect;
+    p.nprotect = b->helper->n_protect;
     p.event_fds = event_fds;
     p.nevent_fds = sizeof(event_fds) / sizeof(event_fds[0]);
     p.mount_fd = fds[FD_MOUNT];
@@ -166,6 +189,10 @@ start(Postern__V1__Boot *b, int fds[NBOOT_FDS])
     must(channel_open(&share.ch, CHANNEL_HELPER, fds[FD_CHANNEL], fds[FD_TO_WORKER]), "channel");
     clean_fd(&fds[FD_CHANNEL]);
     sandbox_must(sandbox_confine(&p, &report), &report);
+    for (size_t i = 0; i < report.nprotects; i++)
+        if (!report.protects[i].whole &&
+            !mounts_part(&share.mounts, report.protects[i].id, report.protects[i].over))
+            bug("the sandbox made %zu protected mounts", report.nprotects);
     clean_fd(&fds[FD_MOUNT]); /* attached now; root_fd leads there */
     must(share_open(&share, &report.root_fd, &limits), "tables of the share");
     must(serve_init(&server, &share, event_fds[0], BOOT_FD), "epoll");

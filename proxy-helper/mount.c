@@ -27,6 +27,25 @@ dev_of(const struct statx *st)
     return makedev(st->stx_dev_major, st->stx_dev_minor);
 }
 
+bool
+mounts_part(struct mounts *m, uint64_t id, uint64_t over)
+{
+    if (m->nparts == PROTECT_MAX)
+        return false;
+    m->parts[m->nparts++] = (struct mount_part){.id = id, .over = over};
+    return true;
+}
+
+/* The mount that a file belongs to as the guest sees it. */
+static uint64_t
+whole_of(const struct mounts *m, uint64_t mnt_id)
+{
+    for (size_t i = 0; i < m->nparts; i++)
+        if (m->parts[i].id == mnt_id)
+            return m->parts[i].over;
+    return mnt_id;
+}
+
 void
 mounts_root(struct mounts *m, const struct statx *root)
 {
@@ -46,13 +65,13 @@ find(const struct mounts *m, uint64_t mnt_id)
 /* A mount is first met at its root, and known by its id from then on. What is
  * mounted twice has two rows that look the same. */
 static bool
-meet(struct mounts *m, const struct statx *st)
+meet(struct mounts *m, uint64_t mnt_id, const struct statx *st)
 {
     for (size_t i = 0; i < m->n; i++) {
         struct mount_below *b = &m->below[i];
 
         if (b->mnt_id == 0 && b->dev == dev_of(st) && b->ino == st->stx_ino) {
-            b->mnt_id = st->stx_mnt_id;
+            b->mnt_id = mnt_id;
             return true;
         }
     }
@@ -62,9 +81,11 @@ meet(struct mounts *m, const struct statx *st)
 int
 mounts_enter(struct mounts *m, const struct statx *st)
 {
-    if (st->stx_mnt_id == m->root_id)
+    uint64_t id = whole_of(m, st->stx_mnt_id);
+
+    if (id == m->root_id)
         return 0;
-    if (m->mode == SUBMOUNTS_CROSS && (find(m, st->stx_mnt_id) != NULL || meet(m, st)))
+    if (m->mode == SUBMOUNTS_CROSS && (find(m, id) != NULL || meet(m, id, st)))
         return 0;
     return m->mode == SUBMOUNTS_REFUSE ? -EXDEV : -ENOENT;
 }
@@ -72,7 +93,8 @@ mounts_enter(struct mounts *m, const struct statx *st)
 uint64_t
 mounts_ino(const struct mounts *m, uint64_t mnt_id, uint64_t dev, uint64_t ino)
 {
-    const struct mount_below *b = mnt_id == m->root_id ? NULL : find(m, mnt_id);
+    uint64_t id = whole_of(m, mnt_id);
+    const struct mount_below *b = id == m->root_id ? NULL : find(m, id);
     uint64_t key = b == NULL ? 0 : b->number;
 
     if (dev != (b == NULL ? m->root_dev : b->dev))

@@ -25,8 +25,16 @@ struct mount_below {
     uint16_t number;
 };
 
+/* A mount of the sandbox's own making, for `protect`: to the guest it is a
+ * part of the mount that it lies in. */
+struct mount_part {
+    uint64_t id, over;
+};
+
 struct mounts {
     enum share_submounts mode;
+    size_t nparts;
+    struct mount_part parts[PROTECT_MAX];
     uint64_t root_id, root_dev; /* of the share's own mount */
     size_t n;
     struct mount_below below[SUBMOUNTS_MAX];
@@ -36,6 +44,8 @@ struct mounts {
  * number is none. Before any of the following. */
 bool mounts_add(struct mounts *m, uint64_t dev, uint64_t ino, uint32_t number);
 void mounts_root(struct mounts *m, const struct statx *root);
+/* Mount id is a part of mount over. false: there are too many. */
+bool mounts_part(struct mounts *m, uint64_t id, uint64_t over);
 
 /* 0 when the guest may come to what st describes; else what it is told:
  * -ENOENT for what is hidden, -EXDEV where no mounts were expected. */

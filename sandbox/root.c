@@ -1,5 +1,5 @@
 /*
- * The empty root: a read-only tmpfs of three directories, with the share and
+ * The empty root: a read-only tmpfs of a few directories, with the share and
  * the process's own fds below it, and nothing else of the host.
  *
  * Runs in: worker, helper, in a mount namespace of their own.
@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +27,6 @@
 
 #define ST_FLAGS_SHARE (0x2 | 0x4 | 0x8 | 0x2000) /* nosuid, nodev, noexec, nosymfollow */
 #define ST_FLAG_RDONLY 0x1
-
-/* Any directory that surely exists does; the old root is gone soon after. */
-#define STAGE "/proc"
 
 int
 step_private_mounts(struct confine *c)
@@ -68,7 +66,7 @@ step_fd_directory(struct confine *c)
 static int
 empty_tmpfs(int *ret_mnt)
 {
-    static const char *const options[][2] = {{"size", "4k"}, {"nr_inodes", "4"}, {"mode", "0700"}};
+    static const char *const options[][2] = {{"size", "4k"}, {"nr_inodes", "6"}, {"mode", "0700"}};
     _clean(clean_fd) int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
 
     if (fs < 0)
@@ -96,6 +94,10 @@ step_new_root(struct confine *c)
     if (c->p->mount_fd >= 0 &&
         (mkdirat(c->root_mnt, "s", 0) < 0 || mkdirat(c->root_mnt, "fd", 0) < 0))
         return -errno;
+    if (c->p->nprotect > 0 &&
+        (mkdirat(c->root_mnt, "p", 0700) < 0 || mkdirat(c->root_mnt, "p/s", 0) < 0 ||
+         fchmodat(c->root_mnt, "p", 0, 0) < 0))
+        return -errno; /* for protect.c; nobody enters "p" */
     /* to be passed through, and not looked at */
     if (fchmodat(c->root_mnt, ".", 0111, 0) < 0)
         return -errno;
@@ -147,12 +149,23 @@ has_option(const char *options, const char *word)
     return false;
 }
 
+/* A mount of protect.c. */
+static bool
+is_protect(const struct confine *c, uint64_t id, const char *point)
+{
+    for (size_t i = 0; i < c->ret->nprotects; i++)
+        if (c->ret->protects[i].id == id)
+            return true;
+    return c->pins_mnt >= 0 && (strcmp(point, "/p/s") == 0 || strncmp(point, "/p/s/", 5) == 0);
+}
+
 /* A mount that this process can reach: our own, or of the share and as tight
  * as the share has to be. */
 static bool
-mount_is_right(const struct confine *c, const char *point, const char *options)
+mount_is_right(const struct confine *c, uint64_t id, const char *point, const char *options)
 {
     static const char *const wanted[] = {"nosuid", "nodev", "noexec", "nosymfollow"};
+    bool protect = is_protect(c, id, point);
 
     if (strcmp(point, "/") == 0)
         return true;
@@ -160,11 +173,13 @@ mount_is_right(const struct confine *c, const char *point, const char *options)
         return false;
     if (strcmp(point, "/fd") == 0)
         return true;
-    if (strcmp(point, "/s") != 0 && (!c->p->submounts || strncmp(point, "/s/", 3) != 0))
+    if (!protect && strcmp(point, "/s") != 0 && (!c->p->submounts || strncmp(point, "/s/", 3) != 0))
         return false;
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         if (!has_option(options, wanted[i]))
             return false;
+    if (protect)
+        return has_option(options, "ro");
     return !c->p->read_only || has_option(options, "ro") || SKIPPED(LAYER_SHARE_READ_ONLY);
 }
 
@@ -184,10 +199,11 @@ mounts_are_right(struct confine *c)
     (void)take_fd(&fd);
     while (r == 0 && getline(&line, &room, f) > 0) {
         char *point = NULL, *options = NULL;
+        uint64_t id;
 
-        if (sscanf(line, "%*s %*s %*s %*s %ms %ms", &point, &options) != 2)
+        if (sscanf(line, "%" SCNu64 " %*s %*s %*s %ms %ms", &id, &point, &options) != 3)
             r = -EIO;
-        else if (!mount_is_right(c, point, options))
+        else if (!mount_is_right(c, id, point, options))
             r = -EPERM;
         free(point);
         free(options);

@@ -35,6 +35,7 @@ static const struct step {
     {"fd directory", step_fd_directory, 0},
     {"new root", step_new_root, 0},
     {"attach share", step_attach_share, 0},
+    {"protect", step_protect, 0},
     {"pivot", step_pivot, 0},
     {"check mounts", step_check_mounts, LAYER_EMPTY_ROOT},
     {"stdio", step_stdio, 0},
@@ -65,7 +66,8 @@ confine_run(struct confine *c)
 int
 sandbox_confine(const struct sandbox_profile *p, struct sandbox_report *ret)
 {
-    struct confine c = {.p = p, .ret = ret, .root_mnt = -1, .fds_mnt = -1, .self = -1};
+    struct confine c = {
+        .p = p, .ret = ret, .root_mnt = -1, .fds_mnt = -1, .self = -1, .pins_mnt = -1};
     int r;
 
     *ret = (struct sandbox_report){.root_fd = -1, .step = "start"};
@@ -73,6 +75,7 @@ sandbox_confine(const struct sandbox_profile *p, struct sandbox_report *ret)
     clean_fd(&c.root_mnt);
     clean_fd(&c.fds_mnt);
     clean_fd(&c.self);
+    clean_fd(&c.pins_mnt);
     if (r < 0)
         clean_fd(&ret->root_fd);
     return r;

@@ -18,6 +18,8 @@
 
 #include <seccomp.h>
 
+#include "ipc/limits.h"
+
 /* Conditions of a rule: it applies when the profile has all of these bits. */
 enum rule_when {
     ALWAYS = 0,
@@ -86,8 +88,10 @@ struct sandbox_profile {
     size_t nevent_fds;
     int mount_fd;   /* borrowed: the share as a detached mount, or -1: no files at all */
     bool submounts; /* other mounts may be there below the share */
-    bool read_only; /* the share's access */
-    uid_t uid;      /* become this (root mode) */
+    const char *const *protect; /* borrowed: directories below the share's root, "a/b", */
+    size_t nprotect;            /* that are read-only; at most PROTECT_MAX */
+    bool read_only;             /* the share's access */
+    uid_t uid;                  /* become this (root mode) */
     gid_t gid;
     bool own_userns;  /* rootless: ids stay, groups cannot be dropped */
     bool best_effort; /* go on without Landlock if the kernel has none */
@@ -95,11 +99,22 @@ struct sandbox_profile {
     rlim_t file_size; /* RLIMIT_FSIZE, bytes; 0: may not write files */
 };
 
+/* A read-only mount of a directory upon itself, by its id and the id of the
+ * mount that it is a part of (stx_mnt_id of statx(2)). whole: it is all of
+ * another file system, and a part of none. */
+struct protected_mount {
+    uint64_t id, over;
+    bool whole;
+};
+
 struct sandbox_report {
     unsigned landlock_abi; /* 0: none */
     unsigned layers;       /* enum layer bits */
     int root_fd;           /* O_PATH of the share's root, owned by the caller; -1 without a share */
     const char *step;      /* the step at work: names what failed */
+    const char *path;      /* borrowed: that of profile.protect at work, or NULL */
+    struct protected_mount protects[PROTECT_MAX]; /* fewer when one lies in another */
+    size_t nprotects;
 };
 
 /*

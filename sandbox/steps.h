@@ -8,12 +8,17 @@
 
 #include "sandbox/sandbox.h"
 
+/* Where the new root is put together. Any directory that surely exists does;
+ * the old root is gone soon after. */
+#define STAGE "/proc"
+
 struct confine {
     const struct sandbox_profile *p; /* borrowed */
     struct sandbox_report *ret;      /* borrowed */
     int root_mnt;                    /* owned: mount of the empty root; -1 before */
     int fds_mnt;                     /* owned: clone of /proc/self/fd; -1 without a share */
     int self;                        /* owned: /proc/self, which outlives the old root */
+    int pins_mnt;                    /* owned: second clone of the share, for protect.c; or -1 */
 };
 
 /* process.c: what the process itself carries */
@@ -30,6 +35,9 @@ int step_new_root(struct confine *c);
 int step_attach_share(struct confine *c);
 int step_pivot(struct confine *c);
 int step_check_mounts(struct confine *c);
+
+/* protect.c: read-only below some directories; before the pivot */
+int step_protect(struct confine *c);
 
 /* ids.c: who the process is, in this order */
 int step_groups(struct confine *c);

@@ -138,6 +138,8 @@ probe(const struct order *o, const struct identity *id, const int *fds, size_t n
     p.gid = id->gid;
     p.own_userns = id->rootless;
     p.best_effort = o->best_effort;
+    p.protect = (const char *const[]){FIXTURE_PROTECT};
+    p.nprotect = o->protect;
     sandbox_test_skip = o->skip;
     sandbox_test_landlock_abi = o->landlock_abi;
     if (o->fault.nr != 0)
@@ -353,6 +355,9 @@ put_files(int dir)
     put(dir, "prog", "#!/bin/sh\n", 0755);
     assert_int_equal(mkdirat(dir, "dir", 0755), 0);
     assert_int_equal(mkdirat(dir, "empty", 0755), 0);
+    assert_int_equal(mkdirat(dir, "deep", 0755), 0);
+    assert_int_equal(mkdirat(dir, FIXTURE_PROTECT, 0755), 0);
+    put(dir, FIXTURE_PROTECT "/file", "content\n", 0644);
     assert_int_equal(symlinkat("/etc/passwd", dir, "link-file"), 0);
     assert_int_equal(symlinkat("/etc", dir, "link-dir"), 0);
     assert_int_equal(mkfifoat(dir, "fifo", 0666), 0);

@@ -35,6 +35,7 @@ struct order {
     bool best_effort;
     bool threads;     /* two threads between sandbox_confine() and sandbox_seal() */
     bool spare_mount; /* a second mount of the share, attached nowhere */
+    bool protect;     /* FIXTURE_PROTECT is read-only */
     struct fault fault;
     unsigned row; /* for attack() */
     long arg;     /* for attack() */
@@ -101,6 +102,9 @@ struct fixture {
     bool rootless;
 };
 extern struct fixture fx;
+
+/* One of its directories that other tests leave alone; "file" is in it. */
+#define FIXTURE_PROTECT "deep/kept"
 
 /* Make it, for the caller's ids or, as root, for JAIL_UID. Asserts. */
 #define JAIL_UID 64017
