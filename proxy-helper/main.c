@@ -117,7 +117,8 @@ sandbox_must(int r, const struct sandbox_report *report)
         return;
     if (report->path != NULL)
         path_refused(r, report->path);
-    (void)log_errno(r, "sandbox: %s", report->step);
+    else
+        (void)log_errno(r, "sandbox: %s", report->step);
     _exit(EXIT_SANDBOX);
 }
 
