@@ -213,22 +213,16 @@ include_is_possible(struct where at)
 }
 _Static_assert(POLICY_INCLUDE_DEPTH_MAX == 8 && POLICY_FILES_MAX == 1024, "texts above say so");
 
-/* scan() saw to it that there is one argument. libconfuse's scanner keeps a
- * stack of inputs; ours goes on top and is gone when this returns. */
+/* libconfuse's scanner keeps a stack of inputs; ours goes on top and is gone
+ * when this returns. */
 static int
-include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+include_file(cfg_t *cfg, struct where at, const char *path)
 {
-    _clean(clean_free) char *path = NULL;
     _clean(clean_free) char *text = NULL;
-    struct where at = here(cfg);
     size_t n;
     int r;
 
-    (void)opt;
-    if (argc != 1 || !include_is_possible(at))
-        return -1;
-    path = include_path(argv[0]);
-    if (path == NULL)
+    if (!include_is_possible(at))
         return -1;
     r = source_read(now->errors, at, path, &text, &n);
     if (r < 0) {
@@ -243,6 +237,36 @@ include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
     now->file = at.file;
     cfg->line = (int)at.line;
     return r;
+}
+
+static int
+include_directory(cfg_t *cfg, struct where at, const char *path)
+{
+    struct plan_list files = {0};
+    int r = source_list(now->errors, at, path, &files);
+
+    if (r < 0)
+        now->status = r;
+    for (size_t i = 0; r == 0 && i < files.n; i++)
+        r = include_file(cfg, at, files.at[i]);
+    list_done(&files);
+    return r < 0 ? -1 : 0;
+}
+
+/* scan() saw to it that there is one argument. */
+static int
+include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+    _clean(clean_free) char *path = NULL;
+    struct where at = here(cfg);
+
+    (void)opt;
+    if (argc != 1 || !include_is_possible(at))
+        return -1;
+    path = include_path(argv[0]);
+    if (path == NULL)
+        return -1;
+    return source_is_list(path) ? include_directory(cfg, at, path) : include_file(cfg, at, path);
 }
 
 #define SECTION_OPTS_MAX 32 /* settings and sections of one section, mark and end */

@@ -35,6 +35,12 @@ int policy_parse_text(const char *name, const char *text, size_t n, struct plan 
 /* The file's bytes, freed by the caller, or -errno with the mistake noted. */
 int source_read(struct errors *e, struct where at, const char *path, char **ret, size_t *ret_n);
 
+/* path names all files of a directory, "DIR/" or "DIR/GLOB"; and those that do,
+ * sorted by name; -errno with the mistake noted, then *ret is empty. "DIR/"
+ * stands for "DIR/" and *.conf: not for what editors and packages leave there. */
+bool source_is_list(const char *path);
+int source_list(struct errors *e, struct where at, const char *path, struct plan_list *ret);
+
 /*
  * Check the text's tokens and write them anew without comments, line by
  * line: every section opens with SECTION_MARK = 0, which tells parse.c where
@@ -138,6 +144,7 @@ void ids_check(struct errors *e, const struct plan_share *sh, const char *tenant
                const struct plan_tenant *others, size_t n);
 /* What the struct owns. */
 void plan_share_done(struct plan_share *sh);
+void list_done(struct plan_list *l);
 void plan_tenant_done(struct plan_tenant *t);
 
 #endif

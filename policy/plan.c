@@ -32,12 +32,13 @@ plan_default_limits(void)
     };
 }
 
-static void
+void
 list_done(struct plan_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
         free(l->at[i]);
     free(l->at);
+    *l = (struct plan_list){0};
 }
 
 void

@@ -828,6 +828,60 @@ includes_end_at_a_depth_and_at_a_number(void **state)
     plan_free(p);
 }
 
+static void
+a_directory_is_included_file_by_file_in_order_of_names(void **state)
+{
+    char *error = NULL;
+    struct plan *p = NULL;
+
+    (void)state;
+    assert_int_equal(mkdir("t.d", 0755), 0);
+    file_write("t.d/b.conf", "\ntenant b { listen 'unix:/b' { } " SHARE " }");
+    file_write("t.d/a.conf", "tenant a { listen 'unix:/a' { } " SHARE " }");
+    file_write("t.d/c.conf~", "junk");
+    file_write("t.d/.d.conf", "junk");
+    file_write("p", "include('t.d/')");
+    assert_int_equal(plan_load("p", &p, &error), 0);
+    assert_int_equal(p->ntenants, 2);
+    assert_string_equal(p->tenants[0].name, "a");
+    assert_string_equal(p->tenants[1].file, "t.d/b.conf");
+    assert_int_equal(p->tenants[1].line, 2);
+    plan_free(p);
+    file_write("p", "include('t.d/*.conf')");
+    assert_int_equal(plan_load("p", &p, &error), 0);
+    assert_int_equal(p->ntenants, 2);
+    plan_free(p);
+    file_write("p", "include('t.d/a*')\ninclude('t.d/none*')");
+    assert_int_equal(plan_load("p", &p, &error), 0);
+    assert_int_equal(p->ntenants, 1);
+    plan_free(p);
+}
+
+static void
+a_wrong_included_directory_is_refused(void **state)
+{
+    (void)state;
+    file_write("t.d/b.conf", "\ntenant b { " SHARE " }");
+    file_write("p", "\ninclude('t.d/')");
+    load_fails("p", -EINVAL, "t.d/b.conf:2: tenant \"b\" has no listen, expected at least one");
+    file_write("t.d/b.conf", "tenant a { listen 'unix:/b' { } " SHARE " }");
+    load_fails("p", -EINVAL, "t.d/b.conf:1: the name \"a\" is here twice, expected it once");
+    assert_int_equal(chmod("t.d/b.conf", 0666), 0);
+    load_fails("p", -EPERM,
+               "p:2: \"t.d/b.conf\" has mode 0666, expected nobody but its owner to "
+               "have write permission");
+    assert_int_equal(chmod("t.d", 01777), 0);
+    load_fails("p", -EPERM,
+               "p:2: \"t.d/\" has mode 1777, expected nobody but its owner to have "
+               "write permission");
+    file_write("p", "\n\ninclude('none/')");
+    load_fails("p", -ENOENT,
+               "p:3: cannot open \"none/\": No such file or directory, expected a "
+               "directory");
+    file_write("p", "include('main/*.conf')");
+    load_fails("p", -ENOTDIR, "p:1: cannot open \"main/\": Not a directory, expected a directory");
+}
+
 static char example[65536]; /* read before the first chdir */
 
 static void
@@ -1105,15 +1159,17 @@ hands_do_not_get_past_the_counts(void **state)
 static int
 files_teardown(void **state)
 {
-    static const char *const names[] = {"p",      "w",         "includes-w",  "other", "fifo",
-                                        "long",   "loop",      "empty",       "many4", "many",
-                                        "closes", "brace",     "opens",       "main",  "example",
-                                        "d/main", "d/sub.inc", "d/share.inc", "many64"};
+    static const char *const names[] = {
+        "p",      "w",          "includes-w", "other",       "fifo",       "long",
+        "loop",   "empty",      "many4",      "many",        "closes",     "brace",
+        "opens",  "main",       "example",    "d/main",      "d/sub.inc",  "d/share.inc",
+        "many64", "t.d/a.conf", "t.d/b.conf", "t.d/c.conf~", "t.d/.d.conf"};
 
     (void)state;
     for (size_t i = 0; i < COUNT(names); i++)
         (void)unlink(names[i]);
     (void)rmdir("d");
+    (void)rmdir("t.d");
     return rmdir(dir);
 }
 
@@ -1155,6 +1211,8 @@ main(void)
         cmocka_unit_test(includes_are_relative_and_errors_name_their_file),
         cmocka_unit_test(an_included_file_stands_for_itself),
         cmocka_unit_test(includes_end_at_a_depth_and_at_a_number),
+        cmocka_unit_test(a_directory_is_included_file_by_file_in_order_of_names),
+        cmocka_unit_test(a_wrong_included_directory_is_refused),
         cmocka_unit_test(the_example_policy_loads),
         cmocka_unit_test(a_tenant_made_by_hand_has_a_good_name),
         cmocka_unit_test(a_directory_becomes_a_share),
