@@ -145,12 +145,14 @@ conn_wake(struct conn **list)
 static void
 payload_done(struct conn *c, struct out_payload *p)
 {
-    if (p->fs == NULL)
+    if (p->share == NULL)
         return;
-    fs_payload_put(p->fs, p->p, p->n);
+    fs_payload_put(p->share->fs, p->p, p->n);
     c->payload_bytes -= p->n;
-    tenant_progress(c->tenant, p->fs, p->n);
-    p->fs = NULL;
+    p->share->payload_bytes -= p->n;
+    p->share->progress = true; /* its slab has room again */
+    p->share->refs--;
+    p->share = NULL;
 }
 
 void
@@ -349,7 +351,7 @@ output_ends_at(const struct conn *c, const uint8_t *p)
 {
     const struct iovec *last;
 
-    if (c->part_end == c->part_at || c->payload[c->part_end - 1].fs != NULL)
+    if (c->part_end == c->part_at || c->payload[c->part_end - 1].share != NULL)
         return false;
     last = &c->part[c->part_end - 1];
     return (const uint8_t *)last->iov_base + last->iov_len == p;
@@ -363,11 +365,12 @@ conn_output(struct conn *c, uint32_t n, const struct out_payload *payload, uint3
     if (output_ends_at(c, p)) {
         c->part[c->part_end - 1].iov_len += n;
     } else {
-        c->payload[c->part_end] = (struct out_payload){.fs = NULL};
+        c->payload[c->part_end] = (struct out_payload){.share = NULL};
         c->part[c->part_end++] = (struct iovec){.iov_base = p, .iov_len = n};
     }
     c->out_end += n;
     if (payload != NULL) {
+        payload->share->refs++;
         c->payload[c->part_end] = *payload;
         c->part[c->part_end++] = (struct iovec){.iov_base = payload->p, .iov_len = len};
     }

@@ -42,9 +42,9 @@ enum nine_dialect {
     NINE_L = 1 << 2,    /* 9P2000.L */
 };
 
-/* Slab space that goes back when its iovec was written; fs NULL: none. */
+/* Slab space that goes back when its iovec was written; share NULL: none. */
 struct out_payload {
-    struct fs *fs;
+    struct share *share; /* held: one of its refs */
     uint8_t *p;
     uint32_t n;
 };

@@ -50,6 +50,18 @@ fs_blame(struct fs *fs, const char *what)
     fs->impl->blame(fs, what);
 }
 
+void
+fs_revoke(struct fs *fs)
+{
+    fs->impl->revoke(fs);
+}
+
+void
+fs_end(struct fs *fs)
+{
+    fs->impl->end(fs);
+}
+
 static uint32_t
 walk_names(const Postern__V1__WalkReq *q)
 {

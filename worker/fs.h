@@ -41,8 +41,10 @@ struct fs_impl {
     int (*submit)(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *call);
     uint8_t *(*payload_get)(struct fs *fs, uint32_t n);
     void (*payload_put)(struct fs *fs, uint8_t *p, uint32_t n);
-    /* See fs_blame(). */
+    /* See fs_blame(), fs_revoke(), fs_end(). */
     void (*blame)(struct fs *fs, const char *what);
+    void (*revoke)(struct fs *fs);
+    void (*end)(struct fs *fs);
 };
 
 struct fs {
@@ -70,6 +72,13 @@ void fs_payload_put(struct fs *fs, uint8_t *p, uint32_t n);
 /* What came back cannot be true: this share's helper is broken. From now on
  * every call is answered -EIO; other shares go on. what: for the log. */
 void fs_blame(struct fs *fs, const char *what);
+
+/* The share is taken away: every call is answered -ESTALE, those in flight now.
+ * Slab space stays until it is given back. */
+void fs_revoke(struct fs *fs);
+/* Nobody will say anything to it any more, no call is in flight and no slab
+ * space is out: its memory goes. */
+void fs_end(struct fs *fs);
 
 /* NULL when rep can be an answer to that request, else what is wrong with it.
  * bound: how much was asked for, fs_bound() of the request. */

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ipc/fd.h"
 #include "ipc/log.h"
@@ -27,9 +28,11 @@ struct slot {
 
 struct fs_channel {
     struct fs fs; /* first: struct fs * is a struct fs_channel * */
+    char *name;   /* owned */
     struct channel ch;
     struct slab slab;
     const char *broken; /* why no more may be sent; NULL: all is well */
+    int error;          /* -errno of every call then */
     bool gone;          /* everything in flight was answered */
     bool asleep;        /* channel_may_sleep() said so */
     uint32_t nfree;
@@ -52,6 +55,7 @@ break_share(struct fs_channel *fc, const char *what)
     if (fc->broken != NULL)
         return;
     fc->broken = what;
+    fc->error = -EIO;
     log_error("share %s: %s: the helper is not what it should be; the share is closed", fc->fs.name,
               what);
 }
@@ -85,7 +89,7 @@ submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *
     int r;
 
     if (fc->broken != NULL)
-        return -EIO;
+        return fc->error;
     if (fc->nfree == 0)
         return -EAGAIN;
     if (protobuf_c_message_get_packed_size(req) > FRAME_BODY_MAX)
@@ -129,11 +133,47 @@ blame(struct fs *fs, const char *what)
     break_share(of_fs(fs), what);
 }
 
+/* Answer all that is in flight; from now on nothing goes to the helper. */
+static void
+give_up(struct fs_channel *fc, const char *why, int error)
+{
+    if (fc->broken == NULL)
+        fc->broken = why;
+    fc->error = error;
+    fc->gone = true;
+    for (uint32_t i = 0; i < IN_FLIGHT_MAX; i++) {
+        struct fs_call *call = fc->slots[i].call;
+
+        if (call == NULL)
+            continue;
+        slot_put(fc, i);
+        call->done(call, error, NULL);
+    }
+}
+
+static void
+revoke(struct fs *fs)
+{
+    give_up(of_fs(fs), "the share was taken away", -ESTALE);
+}
+
+static void
+end(struct fs *fs)
+{
+    struct fs_channel *fc = of_fs(fs);
+
+    if (fc->slab.in_use > 0)
+        bug("share %s: freed with %u pages in use", fs->name, fc->slab.in_use);
+    fs_channel_free(fc);
+}
+
 static const struct fs_impl impl = {
     .submit = submit,
     .payload_get = payload_get,
     .payload_put = payload_put,
     .blame = blame,
+    .revoke = revoke,
+    .end = end,
 };
 
 int
@@ -144,12 +184,14 @@ fs_channel_new(const char *name, bool read_only, int memfd, int wake_fd, struct 
 
     if (fc == NULL)
         return -ENOMEM;
-    r = channel_open(&fc->ch, CHANNEL_WORKER, memfd, wake_fd);
+    fc->name = strdup(name);
+    r = fc->name == NULL ? -ENOMEM : channel_open(&fc->ch, CHANNEL_WORKER, memfd, wake_fd);
     if (r < 0) {
+        free(fc->name);
         free(fc);
         return r;
     }
-    fc->fs = (struct fs){.impl = &impl, .name = name, .read_only = read_only};
+    fc->fs = (struct fs){.impl = &impl, .name = fc->name, .read_only = read_only};
     for (uint32_t i = IN_FLIGHT_MAX; i > 0; i--)
         fc->free[fc->nfree++] = (uint16_t)(i - 1);
     *ret = fc;
@@ -164,6 +206,7 @@ fs_channel_free(struct fs_channel *fc)
     if (fc->nfree != IN_FLIGHT_MAX)
         bug("share %s: freed with calls in flight", fc->fs.name);
     channel_close(&fc->ch);
+    free(fc->name);
     free(fc);
 }
 
@@ -270,17 +313,7 @@ fs_channel_awake(struct fs_channel *fc)
 void
 fs_channel_gone(struct fs_channel *fc)
 {
-    if (fc->broken == NULL)
-        fc->broken = "the helper is gone";
-    fc->gone = true;
-    for (uint32_t i = 0; i < IN_FLIGHT_MAX; i++) {
-        struct fs_call *call = fc->slots[i].call;
-
-        if (call == NULL)
-            continue;
-        slot_put(fc, i);
-        call->done(call, -EIO, NULL);
-    }
+    give_up(fc, "the helper is gone", fc->broken == NULL ? -EIO : fc->error);
 }
 
 unsigned

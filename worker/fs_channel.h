@@ -12,11 +12,13 @@ struct fs_channel;
 
 /*
  * Map memfd, whose fd is not needed afterwards. wake_fd (to wake the helper)
- * and name stay the caller's and must outlive it. 0 and *ret, or -errno.
+ * stays the caller's and must outlive it, or fs_revoke(). name is copied. 0 and
+ * *ret, or -errno.
  */
 int fs_channel_new(const char *name, bool read_only, int memfd, int wake_fd,
                    struct fs_channel **ret);
-/* NULL is fine. No call may be in flight: fs_channel_gone() first. */
+/* NULL is fine. No call may be in flight: fs_channel_gone() first. fs_end() of
+ * its fs is the same. */
 void fs_channel_free(struct fs_channel *fc);
 
 struct fs *fs_channel_fs(struct fs_channel *fc);

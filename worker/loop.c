@@ -109,24 +109,17 @@ accept_all(struct loop *l)
     return more;
 }
 
-static void
-share_gone(struct loop *l, uint32_t share)
-{
-    if (share >= l->nhelpers)
-        violation("the broker named share %u of %zu", share, l->nhelpers);
-    log_warn("share %s: its helper is gone", l->tenant.shares[share].fs->name);
-    fs_channel_gone(l->helpers[share].fc);
-}
-
 /* False: the broker is gone. */
 static bool
 hear_broker(struct loop *l)
 {
+    int fds[SHARE_FDS];
     Postern__V1__ToChild *m;
+    size_t nfds;
     int r;
 
-    while ((r = to_child_recv(BOOT_FD, &m)) == 1) {
-        share_gone(l, m->share_gone->share);
+    while ((r = to_child_recv_fds(BOOT_FD, &m, fds, &nfds)) == 1) {
+        loop_hear(l, m, fds);
         to_child_free(m);
     }
     if (r < 0 && r != -EAGAIN)
@@ -160,8 +153,8 @@ may_sleep(struct loop *l)
 {
     bool quiet = true;
 
-    for (size_t i = 0; i < l->nhelpers && quiet; i++)
-        quiet = fs_channel_may_sleep(l->helpers[i].fc);
+    for (size_t i = 0; i < SHARES_PER_TENANT_MAX && quiet; i++)
+        quiet = l->helpers[i].fc == NULL || fs_channel_may_sleep(l->helpers[i].fc);
     return quiet;
 }
 
@@ -171,12 +164,16 @@ work(struct loop *l)
 {
     bool more;
 
-    for (size_t i = 0; i < l->nhelpers; i++)
-        (void)fs_channel_poll(l->helpers[i].fc, &l->arena);
+    for (size_t i = 0; i < SHARES_PER_TENANT_MAX; i++) {
+        if (l->helpers[i].fc != NULL)
+            (void)fs_channel_poll(l->helpers[i].fc, &l->arena);
+    }
     more = accept_all(l);
     more |= tenant_round(&l->tenant);
-    for (size_t i = 0; i < l->nhelpers; i++)
-        fs_channel_notify(l->helpers[i].fc);
+    for (size_t i = 0; i < SHARES_PER_TENANT_MAX; i++) {
+        if (l->helpers[i].fc != NULL)
+            fs_channel_notify(l->helpers[i].fc);
+    }
     return more;
 }
 
@@ -189,6 +186,12 @@ clock_ns(clockid_t id)
     return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t
+loop_clock(void)
+{
+    return clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
+}
+
 /* The shorter of two waits; below 0: for ever. */
 static int
 sooner(int a, int b)
@@ -196,13 +199,14 @@ sooner(int a, int b)
     return b < 0 || (a >= 0 && a < b) ? a : b;
 }
 
-/* How long to sleep at most; who waits for a lock or for its turn shortens it. */
+/* How long to sleep at most: who waits for a lock or for its turn shortens it,
+ * and so does a share that drains. */
 static int
 patience(struct loop *l, int timeout_ms)
 {
+    timeout_ms = sooner(timeout_ms, loop_shares_patience(l));
     if (l->tenant.locks_waiting > 0)
-        timeout_ms = sooner(timeout_ms,
-                            tenant_pause(&l->tenant, clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000));
+        timeout_ms = sooner(timeout_ms, tenant_pause(&l->tenant, loop_clock()));
     if (l->tenant.paced)
         timeout_ms = sooner(timeout_ms, pace_pause(&l->tenant));
     return timeout_ms;
@@ -221,10 +225,13 @@ loop_once(struct loop *l, int timeout_ms)
         die("epoll_pwait");
     if (l->tenant.paced)
         l->tenant.now = clock_ns(CLOCK_MONOTONIC);
-    for (size_t i = 0; i < l->nhelpers; i++)
-        fs_channel_awake(l->helpers[i].fc);
+    for (size_t i = 0; i < SHARES_PER_TENANT_MAX; i++) {
+        if (l->helpers[i].fc != NULL)
+            fs_channel_awake(l->helpers[i].fc);
+    }
     for (int i = 0; i < n && alive; i++)
         alive = take_event(l, &ev[i]);
+    loop_shares_round(l);
     l->busy = work(l);
     return alive;
 }

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "ipc/boot.h"
 #include "worker/conn.h"
 #include "worker/fs_channel.h"
 #include "worker/tenant.h"
@@ -18,10 +19,28 @@ struct listener {
     bool ready; /* somebody may be waiting to be accepted */
 };
 
+#define HELPER_STATES(X)                                                                           \
+    X(NONE) /* the number was never given */                                                       \
+    X(SERVED)                                                                                      \
+    X(LEAVING) /* its share drains */                                                              \
+    X(OVER)    /* the number is free again */
+
+enum helper_state {
+#define X(s) HELPER_##s,
+    HELPER_STATES(X)
+#undef X
+        HELPER_STATES_END
+};
+
 /* One share's helper as the loop sees it. */
 struct helper {
     struct watch watch;
-    struct fs_channel *fc; /* owned */
+    struct fs_channel *fc; /* borrowed from the share; NULL unless SERVED or LEAVING */
+    int to_worker;         /* owned then: its eventfd, which is never read */
+    enum helper_state state;
+    uint64_t cut_at; /* LEAVING: on the loop's clock, ms */
+    bool say_served; /* the broker is still to be told */
+    bool say_over;
 };
 
 struct loop {
@@ -32,8 +51,9 @@ struct loop {
     struct arena arena;
     struct listener *listeners; /* owned; [0, nlisteners) */
     size_t nlisteners;
-    struct helper *helpers; /* owned; [0, nhelpers), in the order of the shares */
-    size_t nhelpers;
+    struct helper helpers[SHARES_PER_TENANT_MAX]; /* by number */
+    unsigned leaving;                             /* of them, how many are LEAVING */
+    unsigned unsaid;                              /* how many have something to tell the broker */
 };
 
 /* 0 or -errno of epoll_create1(2). */
@@ -46,6 +66,29 @@ void loop_watch_output(void *loop, struct conn *c, bool on);
 /* Serve a connected, non-blocking stream socket, which the loop then owns.
  * 0, or -errno: it was closed. */
 int loop_serve(struct loop *l, int fd);
+
+/* loop_share.c: shares that come and go. */
+
+/* The fds that come with a share; twin: WorkerBoot in ipc/boot.proto */
+enum share_fds { FD_CHANNEL, FD_TO_HELPER, FD_TO_WORKER };
+
+/* Fill the numbers that eventfds to helpers will have, HELPER_FD_BASE of
+ * worker/sandbox.h, with fd 0, which nothing can be done with. 0 or -errno. */
+int loop_reserve_fds(void);
+/* Serve a share under a number that is free. fds, of SHARE_FDS, are taken
+ * over in any case. 0 or -errno: as if it had never been. */
+int loop_share_add(struct loop *l, uint32_t number, const Postern__V1__ShareBoot *b,
+                   const int *fds);
+/* What the broker says; what it cannot mean is a violation(). fds: those of a
+ * ShareAdded, which are taken over. */
+void loop_hear(struct loop *l, const Postern__V1__ToChild *m, const int *fds);
+/* Shares that drain and have nobody left, or whose time has come, go; the
+ * broker is told what it is to be told. */
+void loop_shares_round(struct loop *l);
+/* How long to sleep at most because of them, ms; -1: for ever. */
+int loop_shares_patience(const struct loop *l);
+/* ms on a clock that only goes forward. */
+uint64_t loop_clock(void);
 
 /* One wait and everything that came of it. False: the broker is gone. */
 bool loop_once(struct loop *l, int timeout_ms);

@@ -25,10 +25,7 @@
 #include "worker/sandbox.h"
 
 #define USAGE_EXIT 64   /* EX_USAGE of sysexits(3) */
-#define FDS_RESERVED 16 /* stdio, boot socket, epoll, and some air */
-
-/* twin: WorkerBoot in ipc/boot.proto */
-enum share_fds { FD_CHANNEL, FD_TO_HELPER, FD_TO_WORKER, FDS_PER_SHARE };
+#define FDS_RESERVED 16 /* stdio, boot socket, epoll, a share that comes, and some air */
 
 static struct loop loop;
 
@@ -105,29 +102,12 @@ take_listeners(const Postern__V1__WorkerBoot *b, const int *fds)
     }
 }
 
-/* The channels, each as file operations in fs[]. */
 static void
-take_shares(const Postern__V1__WorkerBoot *b, const int *fds, struct fs **fs, int *event_fds)
+take_shares(const Postern__V1__WorkerBoot *b, const int *fds)
 {
-    loop.helpers = must_calloc(b->n_shares, sizeof(*loop.helpers));
-    for (size_t i = 0; i < b->n_shares; i++) {
-        const int *mine = &fds[i * FDS_PER_SHARE];
-        struct helper *h = &loop.helpers[i];
-        char *name = strdup(b->shares[i]->name);
-
-        if (name == NULL)
-            die("no memory");
-        must(fs_channel_new(name, b->shares[i]->read_only != 0, mine[FD_CHANNEL],
-                            mine[FD_TO_HELPER], &h->fc),
-             "channel");
-        close(mine[FD_CHANNEL]);
-        fs[i] = fs_channel_fs(h->fc);
-        fs[i]->ids = b->shares[i]->ids;
-        event_fds[i] = mine[FD_TO_HELPER];
-        h->watch = (struct watch){WATCH_HELPER, h};
-        must(loop_watch(&loop, mine[FD_TO_WORKER], &h->watch, EPOLLIN), "watch a helper");
-        loop.nhelpers++;
-    }
+    must(loop_reserve_fds(), "numbers for the helpers' eventfds");
+    for (uint32_t i = 0; i < b->n_shares; i++)
+        must(loop_share_add(&loop, i, b->shares[i], &fds[i * SHARE_FDS]), "channel");
 }
 
 static struct tenant_limits
@@ -170,27 +150,23 @@ start(Postern__V1__Boot *boot, const int *fds)
 {
     const Postern__V1__WorkerBoot *b = boot->worker;
     const struct tenant_limits limits = limits_of(b);
-    struct fs *fs[SHARES_PER_TENANT_MAX];
-    int event_fds[SHARES_PER_TENANT_MAX];
     struct sandbox_report report;
     struct sandbox_profile p;
 
     worker_profile(&p);
-    p.event_fds = event_fds;
-    p.nevent_fds = b->n_shares;
     p.uid = boot->sandbox->uid;
     p.gid = boot->sandbox->gid;
     p.own_userns = boot->sandbox->own_userns != 0;
     p.best_effort = boot->sandbox->best_effort != 0;
-    p.nofile =
-        (rlim_t)limits.connections + b->n_listeners + b->n_shares * FDS_PER_SHARE + FDS_RESERVED;
+    p.nofile = (rlim_t)limits.connections + b->n_listeners + HELPER_FD_BASE + HELPER_FDS +
+               SHARES_PER_TENANT_MAX + FDS_RESERVED;
 
     must(loop_init(&loop), "epoll");
-    take_shares(b, fds + b->n_listeners, fs, event_fds);
-    must(tenant_init(&loop.tenant, &limits, fs, b->n_shares), "tenant");
+    must(tenant_init(&loop.tenant, &limits, NULL, 0), "tenant");
     loop.tenant.watch_output = loop_watch_output;
     loop.tenant.loop = &loop;
     sandbox_must(sandbox_confine(&p, &report), &report);
+    take_shares(b, fds + b->n_listeners);
     take_listeners(b, fds);
     loop.broker = (struct watch){WATCH_BROKER, &loop};
     must(loop_watch(&loop, BOOT_FD, &loop.broker, EPOLLIN), "watch the broker");
@@ -207,7 +183,7 @@ check_boot(const Postern__V1__Boot *boot, size_t nfds)
     if (b == NULL)
         violation("boot: not for a worker");
     if (b->n_shares > SHARES_PER_TENANT_MAX || b->n_listeners > LISTENERS_PER_TENANT_MAX ||
-        nfds != b->n_listeners + b->n_shares * FDS_PER_SHARE)
+        nfds != b->n_listeners + b->n_shares * SHARE_FDS)
         violation("boot: %zu fds for %zu listeners and %zu shares", nfds, b->n_listeners,
                   b->n_shares);
 }

@@ -358,7 +358,7 @@ attach_share(struct request *r, struct str aname)
         aname.n -= n;
         r->call.narrowed = true;
     }
-    r->share = aname.n == 0 && t->nshares == 1 ? &t->shares[0] : tenant_share(t, aname.p, aname.n);
+    r->share = tenant_share(t, aname.p, aname.n);
     return r->share == NULL ? -ENOENT : 0;
 }
 

@@ -390,14 +390,26 @@ nine_tfsync(struct request *r, struct cursor *c)
     return r->file == NULL ? -EBADF : nine_fsync(r, datasync);
 }
 
+/* With its share the file is gone, and closed. */
+static void
+closed(struct fs_call *call, int status, const ProtobufCMessage *m)
+{
+    nine_done_empty(call, status == -ESTALE ? 0 : status, m);
+}
+
 static int
 close_submit(struct request *r)
 {
     Postern__V1__CloseReq q = POSTERN__V1__CLOSE_REQ__INIT;
+    int e;
 
     q.file = r->closing;
-    r->call.done = nine_done_empty;
-    return fs_close(r->share->fs, &q, &r->call);
+    r->call.done = closed;
+    e = fs_close(r->share->fs, &q, &r->call);
+    if (e != -ESTALE)
+        return e;
+    reply_empty(r);
+    return 0;
 }
 
 void
@@ -433,7 +445,7 @@ nine_tclunk(struct request *r, struct cursor *c)
 
     if (!cur_end(c))
         return -EPROTO;
-    e = request_fid(r, num);
+    e = request_fid_to_end(r, num);
     if (e < 0)
         return request_xattr(r, num) ? nine_xattr_clunk(r) : e;
     nine_lock_fid_goes(conn, r->fid);
@@ -465,7 +477,7 @@ nine_tremove(struct request *r, struct cursor *c)
 
     if (!cur_end(c))
         return -EPROTO;
-    e = request_fid(r, num);
+    e = request_fid_to_end(r, num);
     if (e < 0 && request_xattr(r, num))
         fid_remove(&conn->fids, &conn->tenant->fids, r->fid);
     if (e < 0)

@@ -122,9 +122,11 @@ nine_lock_end(struct conn *c)
 {
     const struct tenant *t = c->tenant;
     struct request *next;
+    const struct share *sh;
 
-    for (size_t i = 0; i < t->nshares && c->locks.waiting > 0; i++) {
-        for (struct request *r = t->shares[i].lockers; r != NULL; r = next) {
+    DL_FOREACH(t->shares, sh)
+    {
+        for (struct request *r = sh->lockers; r != NULL; r = next) {
             next = r->next;
             if (r->conn == c)
                 (void)nine_lock_cancel(r);

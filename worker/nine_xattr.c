@@ -156,6 +156,8 @@ nine_xattr_read(struct request *r, uint64_t offset, uint32_t count)
 
     if (r->fid->state != FID_VALUE)
         return -EBADF;
+    if (share_status(r->share) < 0)
+        return -ESTALE;
     if (n > count)
         n = count;
     if (offset >= x->size)
@@ -193,6 +195,8 @@ nine_xattr_write(struct request *r)
 
     if (e == 0 && r->fid->state != FID_FILLING)
         e = -EBADF;
+    if (e == 0)
+        e = share_status(r->share);
     if (e < 0)
         return e;
     if (r->offset > x->size || r->count > x->size - r->offset)

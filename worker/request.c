@@ -213,7 +213,7 @@ reply_end(struct request *r, struct pen *w)
 void
 reply_end_payload(struct request *r, struct pen *w, uint32_t n)
 {
-    struct out_payload p = {r->share->fs, r->call.payload, r->call.payload_len};
+    struct out_payload p = {r->share, r->call.payload, r->call.payload_len};
 
     if (n == 0 || unheard(r->conn)) {
         reply_end(r, w);
@@ -274,7 +274,7 @@ take_fid(struct request *r, struct fid *f)
 }
 
 int
-request_fid(struct request *r, uint32_t num)
+request_fid_to_end(struct request *r, uint32_t num)
 {
     struct fid *f = fid_named(r, num);
 
@@ -289,6 +289,14 @@ request_gid(struct request *r, uint32_t gid)
 {
     if (gid != ID_NONE)
         r->call.gid = gid;
+}
+
+int
+request_fid(struct request *r, uint32_t num)
+{
+    int e = request_fid_to_end(r, num);
+
+    return e < 0 ? e : share_status(r->share);
 }
 
 bool
@@ -318,7 +326,9 @@ request_other(struct request *r, uint32_t num, unsigned op)
 
     if (f == NULL)
         return -EBADF;
-    e = fs_access(f->node->share->fs, op, f->narrowed);
+    e = share_status(f->node->share);
+    if (e == 0)
+        e = fs_access(f->node->share->fs, op, f->narrowed);
     if (e == 0)
         e = fs_access(r->share->fs, op, r->call.narrowed);
     if (e < 0)

@@ -108,14 +108,17 @@ void request_flush(struct request *r, struct request *f);
 
 /*
  * Take the fid a request is about: r->fid, r->node, r->file if open, r->share,
- * r->call.narrowed and who asks. 0, or -EBADF: no such fid.
+ * r->call.narrowed and who asks. 0; -EBADF: no such fid; -ESTALE: its share is
+ * gone.
  */
 int request_fid(struct request *r, uint32_t num);
+/* The same for who lets go of the fid, whatever has become of its share. */
+int request_fid_to_end(struct request *r, uint32_t num);
 /* The same for an operation that writes: -EROFS comes before all that is
  * wrong with its other arguments. */
 int request_fid_to_write(struct request *r, uint32_t num, unsigned op);
 /* The second fid of an operation on two: its node in r->other. 0; -EBADF;
- * -EROFS when either share refuses to be written; -EXDEV: two shares. */
+ * -ESTALE; -EROFS when either share refuses to be written; -EXDEV: two shares. */
 int request_other(struct request *r, uint32_t num, unsigned op);
 /* What is made is to be of that group; ID_NONE: the message does not say. After
  * the fid was taken. */

@@ -11,14 +11,42 @@
 #include "worker/share.h"
 
 #include <errno.h>
+#include <stdio.h>
 
+#include "ipc/log.h"
 #include "worker/nine.h"
 #include "worker/request.h"
 
+static const char *const state_name[SHARE_STATES_END] = {
+#define X(s) [SHARE_##s] = #s,
+    SHARE_STATES(X)
+#undef X
+};
+
+static const bool may_go[SHARE_STATES_END][SHARE_STATES_END] = {
+    [SHARE_SERVED] = {[SHARE_LEAVING] = true},
+    [SHARE_LEAVING] = {[SHARE_GONE] = true},
+};
+
 void
-share_init(struct share *sh, struct fs *fs, struct pool *handles)
+share_go(struct share *sh, enum share_state to)
+{
+    if (!may_go[sh->state][to])
+        bug("share %s: %s -> %s", sh->fs->name, state_name[sh->state], state_name[to]);
+    sh->state = to;
+}
+
+int
+share_status(const struct share *sh)
+{
+    return sh->state == SHARE_GONE ? -ESTALE : 0;
+}
+
+void
+share_init(struct share *sh, struct fs *fs, const char *id, struct pool *handles)
 {
     *sh = (struct share){.fs = fs, .handles = handles};
+    (void)snprintf(sh->id, sizeof(sh->id), "%s", id == NULL ? "" : id);
     for (unsigned i = CHORES; i > 0; i--) {
         struct chore *c = &sh->chores[i - 1];
 
@@ -33,8 +61,10 @@ handle_new(struct share *sh, enum handle_kind kind)
 {
     struct handle *h = pool_get(sh->handles);
 
-    if (h != NULL)
-        *h = (struct handle){.share = sh, .refs = 1, .kind = kind};
+    if (h == NULL)
+        return NULL;
+    *h = (struct handle){.share = sh, .refs = 1, .kind = kind};
+    sh->refs++;
     return h;
 }
 
@@ -48,6 +78,7 @@ handle_get(struct handle *h)
 void
 handle_free(struct handle *h)
 {
+    h->share->refs--;
     pool_put(h->share->handles, h);
 }
 
@@ -121,11 +152,11 @@ share_release(struct share *sh)
 }
 
 bool
-share_is_quiet(const struct share *sh)
+share_is_idle(const struct share *sh)
 {
     unsigned idle = 0;
 
     for (const struct chore *c = sh->idle; c != NULL; c = c->next)
         idle++;
-    return sh->releases == NULL && idle == CHORES;
+    return sh->refs == 0 && sh->stalled == NULL && sh->waiting == NULL && idle == CHORES;
 }

@@ -11,6 +11,8 @@
 #include "worker/fs.h"
 #include "worker/pool.h"
 
+#define SHARE_ID_LEN 32 /* hex digits */
+
 struct conn;
 struct request;
 struct share;
@@ -38,8 +40,25 @@ struct chore {
 };
 #define CHORES 64
 
+#define SHARE_STATES(X)                                                                            \
+    X(SERVED)  /* can be attached */                                                               \
+    X(LEAVING) /* not to be found any more; who has it goes on */                                  \
+    X(GONE)    /* answers ESTALE; stays until nothing refers to it */
+
+enum share_state {
+#define X(s) SHARE_##s,
+    SHARE_STATES(X)
+#undef X
+        SHARE_STATES_END
+};
+
 struct share {
-    struct fs *fs;                  /* borrowed */
+    struct fs *fs; /* owned */
+    enum share_state state;
+    uint32_t number;                /* the broker's; another share may have it once this is GONE */
+    char id[SHARE_ID_LEN + 1];      /* the other name to attach by; "": none */
+    uint32_t refs;                  /* handles, and output that is in its slab */
+    struct share *prev, *next;      /* tenant.shares */
     struct pool *handles;           /* borrowed; the tenant's */
     struct handle *releases, *last; /* owned; FIFO of what is to be given back */
     struct chore *idle;             /* chores not in flight */
@@ -53,7 +72,12 @@ struct share {
     bool progress;           /* room may have come; tenant_round() looks */
 };
 
-void share_init(struct share *sh, struct fs *fs, struct pool *handles);
+/* Takes fs over; id may be NULL. */
+void share_init(struct share *sh, struct fs *fs, const char *id, struct pool *handles);
+/* The only assignment to sh->state. */
+void share_go(struct share *sh, enum share_state to);
+/* 0, or -ESTALE: it is gone. For what is answered without asking its helper. */
+int share_status(const struct share *sh);
 
 /* A handle with one reference and no id yet, or NULL: no memory. Made before
  * the call that fills it, so that what the helper gives can always be kept. */
@@ -67,7 +91,8 @@ void handle_free(struct handle *h);
 
 /* Submit what waits in sh->releases, as far as there is room. */
 void share_release(struct share *sh);
-/* Nothing to give back and nothing of the share's own in flight. */
-bool share_is_quiet(const struct share *sh);
+/* Nothing of any guest refers to it, nothing is to be given back, nothing of
+ * the share's own is in flight. */
+bool share_is_idle(const struct share *sh);
 
 #endif

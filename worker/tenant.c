@@ -21,11 +21,9 @@
 int
 tenant_init(struct tenant *t, const struct tenant_limits *l, struct fs *const *fs, size_t n)
 {
-    struct share *shares = calloc(n > 0 ? n : 1, sizeof(*shares));
+    int r = 0;
 
-    if (shares == NULL)
-        return -ENOMEM;
-    *t = (struct tenant){.limits = *l, .shares = shares, .nshares = n};
+    *t = (struct tenant){.limits = *l};
     pool_init(&t->requests, sizeof(struct request));
     pool_init(&t->fids, sizeof(struct fid));
     pool_init(&t->handles, sizeof(struct handle));
@@ -35,9 +33,17 @@ tenant_init(struct tenant *t, const struct tenant_limits *l, struct fs *const *f
     pool_init(&t->places, sizeof(struct place));
     pool_init(&t->held, sizeof(struct held));
     pace_init(t);
-    for (size_t i = 0; i < n; i++)
-        share_init(&shares[i], fs[i], &t->handles);
-    return 0;
+    for (uint32_t i = 0; i < n && r == 0; i++)
+        r = tenant_share_add(t, i, fs[i], NULL);
+    return r;
+}
+
+static void
+share_bury(struct tenant *t, struct share *sh)
+{
+    DL_DELETE(t->shares, sh);
+    fs_end(sh->fs);
+    free(sh);
 }
 
 void
@@ -45,6 +51,8 @@ tenant_done(struct tenant *t)
 {
     if (t->conns != NULL || !tenant_is_idle(t))
         bug("the tenant is not idle at its end");
+    while (t->shares != NULL)
+        share_bury(t, t->shares);
     pool_done(&t->requests);
     pool_done(&t->fids);
     pool_done(&t->handles);
@@ -53,30 +61,83 @@ tenant_done(struct tenant *t)
     pool_done(&t->ranges);
     pool_done(&t->places);
     pool_done(&t->held);
-    free(t->shares);
     *t = (struct tenant){.shares = NULL};
+}
+
+static bool
+same(const char *have, const void *name, size_t n)
+{
+    return strlen(have) == n && memcmp(have, name, n) == 0;
 }
 
 struct share *
 tenant_share(const struct tenant *t, const void *name, size_t n)
 {
-    for (size_t i = 0; i < t->nshares; i++) {
-        const char *have = t->shares[i].fs->name;
+    struct share *sh, *by_id = NULL;
 
-        if (strlen(have) == n && memcmp(have, name, n) == 0)
-            return &t->shares[i];
+    if (n == 0)
+        return NULL;
+    DL_FOREACH(t->shares, sh)
+    {
+        if (sh->state != SHARE_SERVED)
+            continue;
+        if (same(sh->fs->name, name, n))
+            return sh;
+        if (same(sh->id, name, n))
+            by_id = sh;
     }
-    return NULL;
+    return by_id;
+}
+
+int
+tenant_share_add(struct tenant *t, uint32_t number, struct fs *fs, const char *id)
+{
+    struct share *sh;
+
+    if (t->by_number[number] != NULL || tenant_share(t, fs->name, strlen(fs->name)) != NULL ||
+        (id != NULL && tenant_share(t, id, strlen(id)) != NULL))
+        return -EEXIST;
+    sh = malloc(sizeof(*sh));
+    if (sh == NULL)
+        return -ENOMEM;
+    share_init(sh, fs, id, &t->handles);
+    sh->number = number;
+    t->by_number[number] = sh;
+    DL_APPEND(t->shares, sh);
+    return 0;
 }
 
 void
-tenant_progress(struct tenant *t, const struct fs *fs, uint32_t n)
+tenant_share_leaves(struct tenant *t, uint32_t number)
 {
-    for (size_t i = 0; i < t->nshares; i++) {
-        if (t->shares[i].fs == fs) {
-            t->shares[i].payload_bytes -= n;
-            t->shares[i].progress = true;
-        }
+    share_go(t->by_number[number], SHARE_LEAVING);
+}
+
+void
+tenant_share_cut(struct tenant *t, uint32_t number)
+{
+    struct share *sh = t->by_number[number];
+
+    share_go(sh, SHARE_GONE);
+    t->by_number[number] = NULL;
+    t->tombs++;
+    fs_revoke(sh->fs);
+    nine_lock_wake(sh, 0); /* who waits for room or a lock tries again, and hears it */
+    sh->progress = true;
+}
+
+/* Those that are GONE, as soon as nothing refers to them. */
+static void
+bury_all(struct tenant *t)
+{
+    struct share *sh, *next;
+
+    DL_FOREACH_SAFE(t->shares, sh, next)
+    {
+        if (sh->state != SHARE_GONE || !share_is_idle(sh))
+            continue;
+        t->tombs--;
+        share_bury(t, sh);
     }
 }
 
@@ -138,12 +199,14 @@ bool
 tenant_round(struct tenant *t)
 {
     bool again = false;
+    struct share *sh;
 
-    for (size_t i = 0; i < t->nshares; i++) {
-        if (t->shares[i].progress)
-            share_retry(&t->shares[i]);
-        if (t->shares[i].lock_due)
-            nine_lock_retry(&t->shares[i]);
+    DL_FOREACH(t->shares, sh)
+    {
+        if (sh->progress)
+            share_retry(sh);
+        if (sh->lock_due)
+            nine_lock_retry(sh);
     }
     if (t->paced)
         pace_round(t);
@@ -152,14 +215,13 @@ tenant_round(struct tenant *t)
         conn_wake(&t->stalled);
     }
     run_all(t);
-    for (size_t i = 0; i < t->nshares; i++)
-        share_release(&t->shares[i]);
+    DL_FOREACH(t->shares, sh)
+    share_release(sh);
     flush_all(t);
-    for (size_t i = 0; i < t->nshares; i++) {
-        const struct share *sh = &t->shares[i];
-
-        again |= sh->progress && (sh->waiting != NULL || sh->stalled != NULL);
-    }
+    DL_FOREACH(t->shares, sh)
+    again |= sh->progress && (sh->waiting != NULL || sh->stalled != NULL);
+    if (t->tombs > 0)
+        bury_all(t);
     return again || t->run != NULL || (t->progress && t->stalled != NULL);
 }
 
@@ -174,6 +236,8 @@ tenant_waits(struct tenant *t)
 int
 tenant_pause(struct tenant *t, uint64_t now)
 {
+    struct share *sh;
+
     if (t->locks_waiting == 0)
         return -1;
     if (t->lock_pause == 0) {
@@ -183,8 +247,8 @@ tenant_pause(struct tenant *t, uint64_t now)
     }
     if (now < t->lock_at)
         return (int)(t->lock_at - now);
-    for (size_t i = 0; i < t->nshares; i++)
-        nine_lock_wake(&t->shares[i], 0);
+    DL_FOREACH(t->shares, sh)
+    nine_lock_wake(sh, 0);
     t->lock_pause = t->lock_pause < LOCK_PAUSE_MAX / 2 ? t->lock_pause * 2 : LOCK_PAUSE_MAX;
     t->lock_at = now + t->lock_pause;
     return 0;
@@ -200,8 +264,11 @@ tenant_close_all(struct tenant *t)
 bool
 tenant_is_idle(const struct tenant *t)
 {
-    for (size_t i = 0; i < t->nshares; i++) {
-        if (!share_is_quiet(&t->shares[i]))
+    const struct share *sh;
+
+    DL_FOREACH(t->shares, sh)
+    {
+        if (!share_is_idle(sh))
             return false;
     }
     return t->requests.live == 0 && t->fids.live == 0 && t->handles.live == 0 &&

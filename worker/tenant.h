@@ -24,8 +24,9 @@ struct tenant_limits {
 
 struct tenant {
     struct tenant_limits limits;
-    struct share *shares; /* owned; [0, nshares) */
-    size_t nshares;
+    struct share *shares; /* utlist; all there are, owned; also those that are GONE */
+    struct share *by_number[SHARES_PER_TENANT_MAX]; /* borrowed; none that is GONE */
+    uint32_t tombs;                                 /* shares that are GONE */
     struct pool requests, fids, handles, walks, places, owners, ranges, held;
     struct conn *conns;   /* utlist (prev, next); all of them, owned */
     struct conn *run;     /* utlist (run_prev, run_next); may have something to do */
@@ -46,16 +47,27 @@ struct tenant {
     uint64_t lock_at;       /* ms on the caller's clock; UINT64_MAX: not set */
 };
 
-/* fs[0..n) stay the caller's and outlive the tenant. 0 or -ENOMEM. */
+/* With the shares fs[0..n), numbered in this order, without ids. They are the
+ * tenant's from now on, until fs_end(). 0 or -ENOMEM. */
 int tenant_init(struct tenant *t, const struct tenant_limits *l, struct fs *const *fs, size_t n);
 /* Every connection must be gone (tenant_close_all(), then rounds). */
 void tenant_done(struct tenant *t);
 
-/* NULL: none of that name. */
-struct share *tenant_share(const struct tenant *t, const void *name, size_t n);
+/*
+ * One more share, which guests find at once. 0: fs is the tenant's until
+ * fs_end(). Else it stays the caller's: -EEXIST: the number, the name or the
+ * id is in use; -ENOMEM.
+ */
+int tenant_share_add(struct tenant *t, uint32_t number, struct fs *fs, const char *id);
+/* Nobody finds it any more; who has something of it goes on. The number is one
+ * in use. */
+void tenant_share_leaves(struct tenant *t, uint32_t number);
+/* After that: all that guests hold of it and ask of it is ESTALE, and who waits
+ * is told so; the number is free. It ends with the last that refers to it. */
+void tenant_share_cut(struct tenant *t, uint32_t number);
 
-/* n bytes of a share's slab came back. */
-void tenant_progress(struct tenant *t, const struct fs *fs, uint32_t n);
+/* The share that can be attached by that name or id; NULL: none. */
+struct share *tenant_share(const struct tenant *t, const void *name, size_t n);
 
 /*
  * One turn: every connection that may have something to do reads, parses and

@@ -27,7 +27,8 @@
 struct worker {
     struct loop loop;
     struct listener listener;
-    struct helper helper;
+    struct fs_channel *fc;
+    struct watch watch;
     pthread_t thread;
     atomic_bool stop;
     bool idle; /* at its end nothing of any guest was left */
@@ -73,12 +74,11 @@ worker_start(struct worker *w, const struct contract *c)
     struct fs *fs;
 
     assert_int_equal(loop_init(&w->loop), 0);
-    assert_int_equal(fs_channel_new("rw", false, ch.memfd, ch.to_helper, &w->helper.fc), 0);
-    fs = fs_channel_fs(w->helper.fc);
-    w->helper.watch = (struct watch){WATCH_HELPER, &w->helper};
-    assert_int_equal(loop_watch(&w->loop, ch.to_worker, &w->helper.watch, EPOLLIN), 0);
-    w->loop.helpers = &w->helper;
-    w->loop.nhelpers = 1;
+    assert_int_equal(fs_channel_new("rw", false, ch.memfd, ch.to_helper, &w->fc), 0);
+    fs = fs_channel_fs(w->fc);
+    w->watch = (struct watch){WATCH_HELPER, &w->fc};
+    assert_int_equal(loop_watch(&w->loop, ch.to_worker, &w->watch, EPOLLIN), 0);
+    w->loop.helpers[0].fc = w->fc;
     assert_int_equal(tenant_init(&w->loop.tenant, &limits, &fs, 1), 0);
     w->loop.tenant.watch_output = loop_watch_output;
     w->loop.tenant.loop = &w->loop;
@@ -92,9 +92,8 @@ worker_stop(struct worker *w)
     atomic_store(&w->stop, true);
     assert_int_equal(pthread_join(w->thread, NULL), 0);
     assert_true(w->idle);
-    fs_channel_gone(w->helper.fc);
-    tenant_done(&w->loop.tenant);
-    fs_channel_free(w->helper.fc);
+    fs_channel_gone(w->fc);
+    tenant_done(&w->loop.tenant); /* and of the channel */
     (void)close(w->listener.fd);
     (void)close(w->loop.epoll_fd);
     assert_int_equal(unlink(w->address.sun_path), 0);

@@ -30,6 +30,7 @@
 #include "sandbox/share_mount.h"
 #include "sandbox/spawn.h"
 #include "tests/escape/profiles.h"
+#include "worker/sandbox.h"
 
 #define PROBE "postern-probe" /* argv[0] of the process inside */
 #define DEADLINE_MS 20000
@@ -147,6 +148,8 @@ probe(const struct order *o, const struct identity *id, const int *fds, size_t n
     r = sandbox_confine(&p, &rep);
     if (r < 0)
         give_up(r, rep.step);
+    if (o->kind == JAIL_WORKER) /* its place, as the worker has it */
+        in.wake = dup3(events[0], HELPER_FD_BASE, O_CLOEXEC);
     if (o->threads)
         make_threads();
     r = sandbox_seal(&p, &rep);

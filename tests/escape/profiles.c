@@ -17,7 +17,7 @@ profile_of(struct sandbox_profile *p, enum jail_kind kind, const int *events, si
         helper_profile(p, kind == JAIL_RO, MAY_XATTRS);
     p->event_fds = events;
     p->nevent_fds = n;
-    p->nofile = JAIL_NOFILE;
+    p->nofile = kind == JAIL_WORKER ? HELPER_FD_BASE + HELPER_FDS : JAIL_NOFILE;
     if (kind == JAIL_RW)
         p->file_size = JAIL_FILE_SIZE;
 }

@@ -39,6 +39,7 @@
 #include <unistd.h>
 
 #include "ipc/fd.h"
+#include "worker/sandbox.h"
 
 /* Newer than Debian 12's headers. */
 #define NR_setxattrat 463
@@ -55,8 +56,11 @@
 #define P(x) ((long)(uintptr_t)(x))
 #define RD (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 #define WALK (O_PATH | O_NOFOLLOW | O_CLOEXEC)
+#define HEAR (MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+#define RANGE_END (HELPER_FD_BASE + HELPER_FDS)
+#define AT_PLACE (MAP_SHARED | MAP_FIXED)
 
-static char buf[4096];
+_Alignas(4096) static char buf[4096];
 static const struct sockaddr_un addr_un = {.sun_family = AF_UNIX, .sun_path = "sock"};
 static struct iovec iov = {buf, 1};
 static struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
@@ -232,6 +236,8 @@ static const struct call {
     {"C29 unknown number", 4000, {0}, {D, D, D}},
     {"C30 sendmsg", SYS_sendmsg, {BOOT_FD, P(&msg), MSG_NOSIGNAL}, {D, D, D}},
     {"C30 recvmsg", SYS_recvmsg, {BOOT_FD, P(&msg), MSG_DONTWAIT}, {D, D, D}},
+    {"C30 recvmsg, keeping fds", SYS_recvmsg, {BOOT_FD, P(&msg), HEAR & ~MSG_DONTWAIT}, {D, D, D}},
+    {"C30 recvmsg of another socket", SYS_recvmsg, {A_WAKE, P(&msg), HEAR}, {D, D, D}},
     {"C30 sendmmsg", SYS_sendmmsg, {BOOT_FD, P(buf), 1, 0}, {D, D, D}},
     {"C31 sendto an address",
      SYS_sendto,
@@ -243,6 +249,18 @@ static const struct call {
     {"C31 write a file", SYS_write, {A_FILE, P(buf), 1}, {D, D, D}},
     {"C31 splice", SYS_splice, {BOOT_FD, 0, A_WAKE, 0, 1, 0}, {D, D, D}},
     {"C31 dup", SYS_dup, {BOOT_FD}, {D, D, D}},
+    {"C31 dup2", SYS_dup2, {A_WAKE, HELPER_FD_BASE}, {D, D, D}},
+    {"C31 dup3 over fd 3", SYS_dup3, {A_WAKE, BOOT_FD, O_CLOEXEC}, {D, D, D}},
+    {"C31 dup3 below the range", SYS_dup3, {A_WAKE, HELPER_FD_BASE - 1, O_CLOEXEC}, {D, D, D}},
+    {"C31 dup3 behind the range", SYS_dup3, {A_WAKE, RANGE_END, O_CLOEXEC}, {D, D, D}},
+    {"C31 dup3 kept at exec", SYS_dup3, {A_WAKE, HELPER_FD_BASE, 0}, {D, D, D}},
+    {"C31 write below the range", SYS_write, {HELPER_FD_BASE - 1, P(buf), 1}, {D, D, D}},
+    {"C31 write behind the range", SYS_write, {RANGE_END, P(buf), 1}, {D, D, D}},
+    {"fcntl add seals", SYS_fcntl, {A_WAKE, F_ADD_SEALS, F_SEAL_WRITE}, {D, D, D}},
+    {"lseek to a place", SYS_lseek, {A_WAKE, 1, SEEK_END}, {D, 0, 0}},
+    {"lseek back", SYS_lseek, {A_WAKE, 0, SEEK_SET}, {D, 0, 0}},
+    {"map a file anywhere", SYS_mmap, {0, 4096, 3, MAP_SHARED, A_WAKE, 0}, {D, D, D}},
+    {"map a file to execute", SYS_mmap, {P(buf), 4096, 5, AT_PLACE, A_WAKE, 0}, {D, D, D}},
     {"fcntl dup", SYS_fcntl, {A_FILE, F_DUPFD, 0}, {D, D, D}},
     {"fcntl get flags", SYS_fcntl, {A_FILE, F_GETFL, 0}, {D, D, D}},
     {"fcntl set flags", SYS_fcntl, {A_FILE, F_SETFL, O_ASYNC}, {D, D, D}},
@@ -289,6 +307,11 @@ static const struct call {
     {"work: lock to write", SYS_fcntl, {A_FILE, F_OFD_SETLK, P(&range_w)}, {D, EBADF, EBADF}},
     {"work: getlock", SYS_fcntl, {A_FILE, F_OFD_GETLK, P(&range_q)}, {D, 0, 0}},
     {"work: wake the peer", SYS_write, {A_WAKE, P(&how_write), 8}, {0, 0, 0}},
+    {"work: hear the broker", SYS_recvmsg, {BOOT_FD, P(&msg), HEAR}, {EAGAIN, D, D}},
+    {"work: an eventfd's number", SYS_dup3, {A_WAKE, RANGE_END - 1, O_CLOEXEC}, {0, D, D}},
+    {"work: seals", SYS_fcntl, {A_WAKE, F_GET_SEALS, 0}, {EINVAL, D, D}},
+    {"work: size", SYS_lseek, {A_WAKE, 0, SEEK_END}, {0, 0, 0}},
+    {"work: map a channel", SYS_mmap, {P(buf), 4096, 3, AT_PLACE, A_WAKE, 0}, {ENODEV, D, D}},
     {"read an eventfd", SYS_read, {A_WAKE, P(buf), 8}, {D, D, D}},
 };
 

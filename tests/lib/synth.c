@@ -79,9 +79,11 @@ struct synth {
     int fail[OP_END];
     uint8_t says[256];
     uint32_t nsays;
-    bool gone, blamed;
+    bool gone, blamed, ended;
+    int error; /* -errno of every call once it is gone */
     struct slab slab;
-    uint8_t *memory; /* SLAB_BYTES */
+    uint32_t withheld; /* pages of it, by synth_pages() */
+    uint8_t *memory;   /* SLAB_BYTES */
     /* storage behind the reply that is being made */
     Postern__V1__Attr attr;
     struct walk_step step[WALK_MAX];
@@ -1008,7 +1010,7 @@ answer_one(struct synth *s, struct pending *p)
         s->newest = p->prev;
     s->npending--;
     if (s->gone)
-        p->call->done(p->call, -EIO, NULL);
+        p->call->done(p->call, s->error, NULL);
     else
         answers[p->op](s, p);
     protobuf_c_message_free_unpacked(p->req, NULL);
@@ -1040,6 +1042,8 @@ void
 synth_gone(struct synth *s)
 {
     s->gone = true;
+    if (s->error == 0)
+        s->error = -EIO;
     (void)synth_answer(s, s->npending);
 }
 
@@ -1075,7 +1079,7 @@ submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *
     if (msg_check(req) < 0)
         broken("a name that is not one component");
     if (s->gone)
-        return -EIO;
+        return s->error;
     if (s->npending >= s->room)
         return -EAGAIN;
     p = calloc(1, sizeof(*p));
@@ -1118,10 +1122,38 @@ blame(struct fs *fs, const char *what)
 
     (void)what;
     s->blamed = s->gone = true;
+    s->error = -EIO;
 }
 
-static const struct fs_impl impl = {
-    .submit = submit, .payload_get = payload_get, .payload_put = payload_put, .blame = blame};
+static void
+revoke(struct fs *fs)
+{
+    struct synth *s = (struct synth *)fs;
+
+    s->error = -ESTALE;
+    synth_gone(s);
+    for (uint32_t i = 0; i < s->ninodes; i++)
+        s->inode[i].refs = 0; /* a helper ends with what it holds */
+    for (uint32_t i = 0; i < s->nfiles; i++)
+        s->file[i].used = false;
+}
+
+static void
+end(struct fs *fs)
+{
+    struct synth *s = (struct synth *)fs;
+
+    if (s->npending > 0 || s->slab.in_use > s->withheld)
+        broken("an end with something still out");
+    s->ended = true;
+}
+
+static const struct fs_impl impl = {.submit = submit,
+                                    .payload_get = payload_get,
+                                    .payload_put = payload_put,
+                                    .blame = blame,
+                                    .revoke = revoke,
+                                    .end = end};
 
 struct synth *
 synth_new(const char *name, bool read_only)
@@ -1279,6 +1311,7 @@ void
 synth_pages(struct synth *s, uint32_t pages)
 {
     (void)slab_get(&s->slab, SLAB_BYTES - pages * SLAB_PAGE);
+    s->withheld = s->slab.in_use;
 }
 
 void
@@ -1330,6 +1363,12 @@ uint32_t
 synth_pages_used(const struct synth *s)
 {
     return s->slab.in_use;
+}
+
+bool
+synth_ended(const struct synth *s)
+{
+    return s->ended;
 }
 
 bool

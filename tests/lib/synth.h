@@ -62,6 +62,8 @@ struct synth_asker {
 unsigned synth_node_refs(const struct synth *s);
 unsigned synth_files(const struct synth *s);
 uint32_t synth_pages_used(const struct synth *s);
+/* Whether fs_end() was called. */
+bool synth_ended(const struct synth *s);
 /* Whether fs_blame() was called. */
 bool synth_blamed(const struct synth *s);
 

@@ -937,7 +937,7 @@ ranges_are_like(const struct lock_owner *o, const int *model)
 static void
 ranges_are_noted_as_the_kernel_does(void **state)
 {
-    struct tenant t = {.nshares = 0};
+    struct tenant t = {.shares = NULL};
     struct conn c = {.tenant = &t};
     struct handle node = {.refs = 100, .pinned = true};
     struct lock_owner *o;
