@@ -39,6 +39,24 @@ rig_new(const struct tenant_limits *l)
     return rig;
 }
 
+struct synth *
+rig_add(struct rig *rig, uint32_t number, const char *name, bool read_only, const char *id)
+{
+    struct synth *s = synth_new(name, read_only);
+
+    assert_true(rig->nmore < RIG_MORE);
+    rig->more[rig->nmore++] = s;
+    assert_int_equal(tenant_share_add(&rig->tenant, number, synth_fs(s), id), 0);
+    return s;
+}
+
+void
+rig_cut(struct rig *rig, uint32_t number)
+{
+    tenant_share_leaves(&rig->tenant, number);
+    tenant_share_cut(&rig->tenant, number);
+}
+
 static bool
 guest_hear(struct guest *g)
 {
@@ -95,6 +113,8 @@ rig_run(struct rig *rig)
         if (!rig->hold) {
             more |= synth_answer(rig->rw, 1000) > 0;
             more |= synth_answer(rig->ro, 1000) > 0;
+            for (size_t i = 0; i < rig->nmore; i++)
+                more |= synth_answer(rig->more[i], 1000) > 0;
         }
         for (size_t i = 0; i < RIG_GUESTS; i++)
             more |= guest_hear(&rig->guest[i]);
@@ -115,6 +135,11 @@ rig_free(struct rig *rig)
     assert_int_equal(synth_files(rig->rw) + synth_files(rig->ro), 0);
     assert_int_equal(synth_pages_used(rig->ro), 0);
     tenant_done(&rig->tenant);
+    for (size_t i = 0; i < rig->nmore; i++) {
+        assert_int_equal(synth_node_refs(rig->more[i]) + synth_files(rig->more[i]), 0);
+        assert_true(synth_ended(rig->more[i]));
+        synth_free(rig->more[i]);
+    }
     synth_free(rig->rw);
     synth_free(rig->ro);
     free(rig);

@@ -12,6 +12,7 @@
 #include "worker/tenant.h"
 
 #define RIG_GUESTS 16
+#define RIG_MORE 64
 #define GUEST_BUF (8u * 1024u * 1024u)
 
 struct guest {
@@ -27,7 +28,9 @@ struct guest {
 
 struct rig {
     struct tenant tenant;
-    struct synth *rw, *ro; /* owned */
+    struct synth *rw, *ro;        /* owned; shares 0 and 1 */
+    struct synth *more[RIG_MORE]; /* owned; those of rig_add() */
+    size_t nmore;
     struct guest guest[RIG_GUESTS];
     bool hold;       /* the shares do not answer by themselves */
     unsigned rounds; /* that the last rig_run() took */
@@ -46,6 +49,12 @@ struct rig *rig_new(const struct tenant_limits *l);
 /* Close everything and check that nothing is left anywhere. */
 void rig_free(struct rig *rig);
 struct guest *rig_connect(struct rig *rig);
+/* One share more, asserted to be taken; id may be NULL. name stays the caller's.
+ * It is the rig's until its end, whether it is served until then or not. */
+struct synth *rig_add(struct rig *rig, uint32_t number, const char *name, bool read_only,
+                      const char *id);
+/* Take a share away; what remains is answered ESTALE. */
+void rig_cut(struct rig *rig, uint32_t number);
 /* Let the worker work until nothing more happens. */
 void rig_run(struct rig *rig);
 
