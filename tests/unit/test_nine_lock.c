@@ -895,8 +895,7 @@ when_the_helper_is_gone_who_waits_is_told(void **state)
     guest_hang_up(g);
     rig_run(rig);
     assert_true(tenant_is_idle(&rig->tenant));
-    synth_free(rig->rw); /* what a dead helper held is not ours to count */
-    rig->rw = synth_new("rw", false);
+    rig_cut(rig, 0); /* what a dead helper held is not ours to count */
 }
 
 /* --- ranges against a model that cannot be wrong --------------------------------------- */
