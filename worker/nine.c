@@ -10,7 +10,8 @@
  *   before a version is agreed on, anything but Tversion ends the connection;
  *   a Tversion in mid-session clunks all fids, waits for what is in flight,
  *   leaves it unanswered, and is then answered itself;
- *   an msize below MSIZE_MIN is EMSGSIZE and no session begins;
+ *   an msize below MSIZE_MIN is EMSGSIZE and no session begins; but who offers
+ *   an unknown version is answered "unknown", whatever the msize;
  *   a tag that is in flight already, or NOTAG on anything but Tversion, is
  *   EINVAL under that tag; the request in flight is not touched;
  *   a body that is too short or too long for its type is EPROTO.
@@ -151,7 +152,7 @@ nine_version_now(struct conn *c)
     struct pen w;
 
     c->resetting = false;
-    if (c->version.msize < MSIZE_MIN) {
+    if (c->version.dialect != 0 && c->version.msize < MSIZE_MIN) {
         answer_error(c, c->version.dialect, c->version.tag, -EMSGSIZE);
         return;
     }

@@ -284,6 +284,22 @@ guest_send(struct guest *g, uint8_t type, uint16_t tag, const char *fmt, ...)
     va_end(ap);
 }
 
+uint32_t
+linux_sets_aside(uint8_t type)
+{
+    switch (type) {
+    case TREAD + 1:
+        return MSIZE_MAX; /* 11 and what was asked for; the other too */
+    case TREADDIR + 1:
+        return ROOM_READDIR;
+    case TREADLINK + 1:
+    case TSTAT + 1:
+        return 8192;
+    default:
+        return 4096;
+    }
+}
+
 bool
 guest_next(struct guest *g, struct msg *m)
 {
@@ -296,6 +312,7 @@ guest_next(struct guest *g, struct msg *m)
     if (c.bad || m->size > g->n - g->at)
         return false;
     assert_true(m->size >= 7);
+    assert_true(m->size <= linux_sets_aside(m->type));
     cur_init(&m->body, c.at, m->size - 7);
     g->at += m->size;
     return true;

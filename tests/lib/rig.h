@@ -68,7 +68,10 @@ size_t msg_make(uint8_t *to, size_t room, uint8_t type, uint16_t tag, const char
 size_t guest_bytes(struct guest *g, const void *p, size_t n);
 /* Send one message, whole. */
 void guest_send(struct guest *g, uint8_t type, uint16_t tag, const char *fmt, ...);
-/* The next reply that has arrived. False: none. */
+/* The longest reply of that type that a Linux client takes: a longer one ends
+ * its connection. */
+uint32_t linux_sets_aside(uint8_t type);
+/* The next reply that has arrived, which is no longer than that. False: none. */
 bool guest_next(struct guest *g, struct msg *m);
 /* Send, run, and take the one reply; its tag must be the request's. */
 struct msg guest_ask(struct guest *g, uint8_t type, const char *fmt, ...);

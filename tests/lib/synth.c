@@ -978,12 +978,13 @@ HANDLER(getlock, Getlock)
     static void answer_##lower(struct synth *s, struct pending *p)                                 \
     {                                                                                              \
         Postern__V1__##camel##Rep rep;                                                             \
-        int r = s->fail[p->op];                                                                    \
+        int said = s->fail[p->op], r = said;                                                       \
                                                                                                    \
         protobuf_c_message_init(&postern__v1__##lower##_rep__descriptor, &rep);                    \
         s->fail[p->op] = 0;                                                                        \
-        if (r == 0)                                                                                \
+        if (said == 0 || p->op == OP_CLOSE) /* a file is closed also by a close that fails */      \
             r = do_##lower(s, (const Postern__V1__##camel##Req *)p->req, p->call, &rep);           \
+        r = said == 0 ? r : said;                                                                  \
         if (r == 0 && fs_reply_lies(p->op, fs_bound(p->op, p->req), &rep.base) != NULL)            \
             broken(fs_reply_lies(p->op, fs_bound(p->op, p->req), &rep.base));                      \
         p->call->done(p->call, r, r == 0 ? &rep.base : NULL);                                      \

@@ -47,7 +47,8 @@ void synth_gone(struct synth *s);
 void synth_room(struct synth *s, unsigned calls);
 /* Leave only this many pages of the slab. Before any payload was taken. */
 void synth_pages(struct synth *s, uint32_t pages);
-/* The next call of that operation is answered so, and not carried out. */
+/* The next call of that operation is answered so, and not carried out, unless
+ * it is a CLOSE. */
 void synth_fail(struct synth *s, unsigned op, int status);
 /* The next READDIR is answered with these bytes, records or not. */
 void synth_readdir_says(struct synth *s, const void *bytes, uint32_t n);
