@@ -27,14 +27,17 @@
 #include <unistd.h>
 
 #include "control/nine_wire.h"
+#include "tests/lib/legacy.h"
 
 #define CLIENTS_MAX 8
 #define FIDS 12u /* of a client; 0 is the root */
 #define BATCH 24u
+#define TAGS (2u * BATCH + 1u) /* each may be flushed behind it; from 1 */
 #define PATH_ROOM 256
 #define PATIENCE_S 30
 #define REPAIR 16        /* rounds of the host */
 #define MAGIC "CANARY! " /* nothing else holds it */
+#define RERROR 107
 #define INODE_MASK 0xffffffffffffull
 
 static const char *const dirs[] = {"x", "y", "swap"};
@@ -42,6 +45,17 @@ static const char *const names[] = {"a", "b", "c", "sub"};
 /* What the host has outside, under names that a walk through the link finds. */
 static const char *const canary[] = {"", "a", "b", "sub", "sub/a", "sub/sub"};
 #define CANARIES (sizeof(canary) / sizeof(canary[0]))
+
+/* Messages of the older dialects. */
+enum { TOPEN = 112, TCREATE = 114, TSTAT = 124, TWSTAT = 126 };
+
+enum speaks { SPEAKS_L = 1, SPEAKS_U = 2, SPEAKS_2000 = 4 };
+#define SPEAKS_OLD ((unsigned)(SPEAKS_U | SPEAKS_2000))
+#define SPEAKS_ALL (SPEAKS_L | SPEAKS_OLD)
+static const struct {
+    unsigned bit;
+    const char *version;
+} dialects[] = {{SPEAKS_L, "9P2000.L"}, {SPEAKS_U, "9P2000.u"}, {SPEAKS_2000, "9P2000"}};
 
 enum pending { NONE, ASKED, FLUSHED };
 
@@ -52,11 +66,14 @@ struct client {
     unsigned number;
     uint64_t random;
     struct nc *c; /* owned */
-    uint8_t type[BATCH + 1];
-    uint16_t flushes[BATCH + 1]; /* a Tflush: the tag it calls off */
-    enum pending pending[BATCH + 1];
+    unsigned speaks;
+    uint8_t type[TAGS];
+    uint16_t flushes[TAGS]; /* a Tflush: the tag it calls off */
+    bool waits[TAGS];       /* a Tlock that may wait */
+    enum pending pending[TAGS];
     uint16_t sent, open;
-    uint64_t requests, refused, links_met;
+    uint64_t requests, refused, links_met, locks, waited;
+    bool seen[256]; /* types that succeeded */
     char wrong[256];
 };
 
@@ -276,66 +293,316 @@ flush(struct client *k)
     nc_u16(k->c, old);
 }
 
+/* --- extended attributes and locks ---------------------------------------------------- */
+
+static void
+put_key(struct client *k)
+{
+    static const char *const keys[] = {"user.a", "user.b", "trusted.a", "system.posix_acl_access"};
+    const char *s = keys[below(k, 8) == 0 ? 2 + below(k, 2) : below(k, 2)];
+
+    nc_str(k->c, s, strlen(s));
+}
+
+static void
+xattr_walk(struct client *k)
+{
+    any_fid(k);
+    fid_only(k);
+    if (below(k, 3) == 0)
+        nc_str(k->c, "", 0); /* the list */
+    else
+        put_key(k);
+}
+
+static void
+xattr_create(struct client *k)
+{
+    fid_only(k);
+    put_key(k);
+    nc_u64(k->c, below(k, 3) * 50u); /* 0 and REPLACE: remove it */
+    nc_u32(k->c, below(k, 3));
+}
+
+/* Values are this long at most; whatever fid it is. */
+static void
+xattr_write(struct client *k)
+{
+    static const uint8_t data[50] = {4, 5, 6};
+
+    fid_only(k);
+    nc_u64(k->c, below(k, 2) * 50u);
+    nc_u32(k->c, sizeof(data));
+    nc_bytes(k->c, data, sizeof(data));
+}
+
+static void
+put_range(struct client *k)
+{
+    char who[16];
+    int n = snprintf(who, sizeof(who), "storm-%u", k->number);
+
+    nc_u64(k->c, below(k, 4) * 16u);
+    nc_u64(k->c, below(k, 4) * 16u);
+    nc_u32(k->c, below(k, 3));
+    nc_str(k->c, who, (size_t)n);
+}
+
+static void
+lock(struct client *k)
+{
+    const bool waits = below(k, 2) == 0;
+
+    fid_only(k);
+    nc_u8(k->c, (uint8_t)below(k, 3));
+    nc_u32(k->c, waits ? NINE_LOCK_BLOCK : 0);
+    put_range(k);
+    k->waits[k->sent + 1] = waits;
+}
+
+static void
+get_lock(struct client *k)
+{
+    fid_only(k);
+    nc_u8(k->c, (uint8_t)below(k, 3));
+    put_range(k);
+}
+
+/* --- the older dialects -------------------------------------------------------------- */
+
+static uint8_t
+a_mode(struct client *k)
+{
+    static const uint8_t modes[] = {OLD_OREAD,
+                                    OLD_OREAD,
+                                    OLD_OWRITE,
+                                    OLD_ORDWR,
+                                    OLD_OEXEC,
+                                    OLD_ORDWR | OLD_OTRUNC,
+                                    OLD_OREAD | OLD_ORCLOSE};
+
+    return modes[below(k, COUNT(modes))];
+}
+
+static void
+open_old(struct client *k)
+{
+    fid_only(k);
+    nc_u8(k->c, a_mode(k));
+}
+
+static void
+create_old(struct client *k)
+{
+    static const uint32_t kinds[] = {
+        0, 0, 0, OLD_DMDIR, OLD_DMEXCL, OLD_DMLINK, OLD_DMSYMLINK, OLD_DMNAMEDPIPE, OLD_DMDEVICE};
+    const size_t known = k->speaks == SPEAKS_U ? COUNT(kinds) : 5;
+    const uint32_t kind = kinds[below(k, (uint32_t)known)];
+    const char *target = k->kept->path;
+    char number[16];
+    int n;
+
+    fid_only(k);
+    put_name(k);
+    nc_u32(k->c, kind | 0666u | (kind == OLD_DMDIR ? 0111u : 0));
+    nc_u8(k->c, kind == 0 ? a_mode(k) : OLD_OREAD);
+    n = snprintf(number, sizeof(number), "%u", a_fid(k));
+    if (k->speaks == SPEAKS_U && kind == OLD_DMSYMLINK)
+        nc_str(k->c, target, strlen(target));
+    else if (k->speaks == SPEAKS_U)
+        nc_str(k->c, number, kind == OLD_DMLINK ? (size_t)n : 0);
+}
+
+static void
+wstat(struct client *k)
+{
+    struct old_stat st = old_stat_blank();
+    uint8_t bytes[512];
+    size_t n;
+
+    switch (below(k, 5)) {
+    case 0:
+        st.mode = 0777;
+        break;
+    case 1:
+        st.length = below(k, 10000);
+        break;
+    case 2:
+        st.mtime = st.atime = 1;
+        break;
+    case 3:
+        (void)snprintf(st.name, sizeof(st.name), "%s", names[below(k, COUNT(names))]);
+        break;
+    default: /* an fsync */
+        break;
+    }
+    n = old_stat_write(&st, k->speaks == SPEAKS_U, bytes, sizeof(bytes));
+    any_fid(k);
+    nc_u16(k->c, (uint16_t)n);
+    nc_bytes(k->c, bytes, n);
+}
+
 static const struct {
-    uint8_t type, weight;
+    uint8_t type, weight, speaks;
     void (*body)(struct client *k);
 } requests[] = {
-    {NINE_TWALK, 30, walk},
-    {NINE_TLOPEN, 14, lopen},
-    {NINE_TLCREATE, 8, lcreate},
-    {NINE_TREAD, 10, read_some},
-    {NINE_TREADDIR, 6, read_some},
-    {NINE_TWRITE, 8, write_some},
-    {NINE_TGETATTR, 6, get_attr},
-    {NINE_TSETATTR, 4, set_attr},
-    {NINE_TREADLINK, 4, any_fid},
-    {NINE_TSTATFS, 1, any_fid},
-    {NINE_TFSYNC, 1, sync_it},
-    {NINE_TMKDIR, 4, make_dir},
-    {NINE_TSYMLINK, 2, make_link},
-    {NINE_TMKNOD, 1, make_node},
-    {NINE_TLINK, 4, two_fids_and_a_name},
-    {NINE_TRENAME, 4, two_fids_and_a_name},
-    {NINE_TRENAMEAT, 8, rename_at},
-    {NINE_TUNLINKAT, 8, unlink_at},
-    {NINE_TREMOVE, 3, fid_only},
-    {NINE_TCLUNK, 10, fid_only},
-    {NINE_TFLUSH, 6, flush},
+    {NINE_TWALK, 30, SPEAKS_ALL, walk},
+    {NINE_TLOPEN, 14, SPEAKS_L, lopen},
+    {NINE_TLCREATE, 8, SPEAKS_L, lcreate},
+    {TOPEN, 14, SPEAKS_OLD, open_old},
+    {TCREATE, 14, SPEAKS_OLD, create_old},
+    {NINE_TREAD, 10, SPEAKS_ALL, read_some},
+    {NINE_TREADDIR, 6, SPEAKS_L, read_some},
+    {NINE_TWRITE, 8, SPEAKS_ALL, write_some},
+    {NINE_TGETATTR, 6, SPEAKS_L, get_attr},
+    {NINE_TSETATTR, 4, SPEAKS_L, set_attr},
+    {TSTAT, 6, SPEAKS_OLD, any_fid},
+    {TWSTAT, 10, SPEAKS_OLD, wstat},
+    {NINE_TREADLINK, 4, SPEAKS_L, any_fid},
+    {NINE_TSTATFS, 1, SPEAKS_L, any_fid},
+    {NINE_TFSYNC, 1, SPEAKS_L, sync_it},
+    {NINE_TXATTRWALK, 6, SPEAKS_L, xattr_walk},
+    {NINE_TXATTRCREATE, 4, SPEAKS_L, xattr_create},
+    {NINE_TWRITE, 8, SPEAKS_L, xattr_write},
+    {NINE_TLOCK, 10, SPEAKS_L, lock},
+    {NINE_TGETLOCK, 3, SPEAKS_L, get_lock},
+    {NINE_TMKDIR, 4, SPEAKS_L, make_dir},
+    {NINE_TSYMLINK, 2, SPEAKS_L, make_link},
+    {NINE_TMKNOD, 1, SPEAKS_L, make_node},
+    {NINE_TLINK, 4, SPEAKS_L, two_fids_and_a_name},
+    {NINE_TRENAME, 4, SPEAKS_L, two_fids_and_a_name},
+    {NINE_TRENAMEAT, 8, SPEAKS_L, rename_at},
+    {NINE_TUNLINKAT, 8, SPEAKS_L, unlink_at},
+    {NINE_TREMOVE, 3, SPEAKS_ALL, fid_only},
+    {NINE_TCLUNK, 10, SPEAKS_ALL, fid_only},
+    {NINE_TFLUSH, 6, SPEAKS_ALL, flush},
 };
+
+static uint32_t
+weight(const struct client *k, size_t i)
+{
+    return (requests[i].speaks & k->speaks) != 0 ? requests[i].weight : 0;
+}
+
+static void
+sent(struct client *k, uint8_t type)
+{
+    nc_end(k->c);
+    k->sent++;
+    k->type[k->sent] = type;
+    k->pending[k->sent] = ASKED;
+    k->open++;
+}
 
 static void
 send_one(struct client *k)
 {
     uint32_t all = 0, at;
     size_t i = 0;
-    uint16_t tag = (uint16_t)(k->sent + 1);
 
     for (size_t r = 0; r < COUNT(requests); r++)
-        all += requests[r].weight;
-    for (at = below(k, all); at >= requests[i].weight; i++)
-        at -= requests[i].weight;
-    nc_begin(k->c, requests[i].type, tag);
+        all += weight(k, r);
+    for (at = below(k, all); at >= weight(k, i); i++)
+        at -= weight(k, i);
+    nc_begin(k->c, requests[i].type, (uint16_t)(k->sent + 1));
     requests[i].body(k);
-    nc_end(k->c);
-    k->type[tag] = requests[i].type;
-    k->pending[tag] = ASKED;
-    k->sent++;
-    k->open++;
+    sent(k, requests[i].type);
+}
+
+/* Who may wait for a lock may wait for us: nobody waits beyond the batch. */
+static void
+call_off_waiting(struct client *k)
+{
+    const uint16_t n = k->sent;
+
+    for (uint16_t tag = 1; tag <= n; tag++) {
+        if (!k->waits[tag])
+            continue;
+        k->flushes[k->sent + 1] = tag;
+        nc_begin(k->c, NINE_TFLUSH, (uint16_t)(k->sent + 1));
+        nc_u16(k->c, tag);
+        sent(k, NINE_TFLUSH);
+    }
 }
 
 /* --- answers ------------------------------------------------------------------------ */
 
+static const uint32_t usual[] = {ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EBADF, EINVAL,
+                                 ELOOP,  ESTALE, EPERM,   ENXIO,  EBUSY,     EXDEV};
+static const struct {
+    uint8_t type;
+    uint32_t err;
+} unusual[] = {
+    {NINE_TSETATTR, EOPNOTSUPP},   /* the mode of a symlink */
+    {TWSTAT, EOPNOTSUPP},          /* the same */
+    {TCREATE, EOPNOTSUPP},         /* DMEXCL */
+    {NINE_TXATTRWALK, ENODATA},    /* no such attribute */
+    {NINE_TXATTRWALK, EOPNOTSUPP}, /* or not offered */
+    {NINE_TCLUNK, EOPNOTSUPP},     /* as its Txattrcreate has it */
+    {NINE_TWRITE, ENOSPC},         /* beyond what Txattrcreate announced */
+    {NINE_TCLUNK, ENODATA},        /* that was to be replaced */
+};
+
 static bool
 may_be(uint8_t type, uint32_t err)
 {
-    static const uint32_t usual[] = {ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EBADF, EINVAL,
-                                     ELOOP,  ESTALE, EPERM,   ENXIO,  EBUSY,     EXDEV};
-
     for (size_t i = 0; i < COUNT(usual); i++) {
         if (err == usual[i])
             return true;
     }
-    return err == EOPNOTSUPP && type == NINE_TSETATTR; /* the mode of a symlink */
+    for (size_t i = 0; i < COUNT(unusual); i++) {
+        if (type == unusual[i].type && err == unusual[i].err)
+            return true;
+    }
+    return false;
+}
+
+/* Of these a text is one; 0: of none. */
+static uint32_t
+errno_of_text(const char *s, size_t n)
+{
+    static const char gone[] = "file has been removed"; /* what Linux knows ESTALE by */
+
+    if (n == strlen(gone) && memcmp(s, gone, n) == 0)
+        return ESTALE;
+    for (uint32_t e = 1; e < 200; e++) {
+        const char *text = strerrordesc_np((int)e);
+
+        if (text != NULL && strlen(text) == n && memcmp(s, text, n) == 0)
+            return e;
+    }
+    return 0;
+}
+
+static uint32_t
+le(const uint8_t *p, unsigned n)
+{
+    uint32_t v = 0;
+
+    while (n-- > 0)
+        v = v << 8 | p[n];
+    return v;
+}
+
+/* The errno of a reply that is an error of the dialect; 0: it is none. */
+static uint32_t
+refusal(struct client *k, const struct nc_reply *r)
+{
+    const size_t n = r->size - NINE_HEAD;
+    size_t text;
+
+    if (r->type == NINE_RLERROR && k->speaks == SPEAKS_L && n == 4)
+        return le(r->body, 4);
+    if (r->type != RERROR || k->speaks == SPEAKS_L || n < 2)
+        return 0;
+    text = le(r->body, 2);
+    if (n != 2 + text + (k->speaks == SPEAKS_U ? 4 : 0)) {
+        wrong(k, "an Rerror of %zu bytes with a text of %zu", n, text);
+        return EINVAL;
+    }
+    if (k->speaks == SPEAKS_U)
+        return le(r->body + 2 + text, 4);
+    return errno_of_text((const char *)r->body + 2, text);
 }
 
 static void
@@ -373,7 +640,16 @@ look(struct client *k, const struct nc_reply *r)
         break;
     case NINE_TLOPEN:
     case NINE_TLCREATE:
+    case TOPEN:
+    case TCREATE:
         look_at_qid(k, r->body);
+        break;
+    case TSTAT: /* n[2] size[2] type[2] dev[4] qid[13] */
+        look_at_qid(k, r->body + 10);
+        break;
+    case NINE_TLOCK:
+        k->locks += r->body[0] == NINE_LOCK_SUCCESS;
+        k->waited += r->body[0] == NINE_LOCK_SUCCESS && k->waits[r->tag];
         break;
     default:
         break;
@@ -392,17 +668,18 @@ answered(struct client *k, const struct nc_reply *r)
     k->pending[r->tag] = NONE;
     k->open--;
     k->requests++;
-    if (r->type == NINE_RLERROR) {
-        memcpy(&err, r->body, sizeof(err));
+    err = refusal(k, r);
+    if (err != 0) {
         k->refused++;
         if (!may_be(k->type[r->tag], err))
-            wrong(k, "type %u refused with %s", k->type[r->tag], strerror((int)err));
+            wrong(k, "type %u refused with %s", k->type[r->tag], strerrordesc_np((int)err));
         return;
     }
     if (r->type != k->type[r->tag] + 1) {
         wrong(k, "type %u in answer to %u", r->type, k->type[r->tag]);
         return;
     }
+    k->seen[k->type[r->tag]] = true;
     look(k, r);
     /* Called off: no answer will come if none has come. */
     if (r->type == NINE_TFLUSH + 1 && k->pending[k->flushes[r->tag]] == ASKED) {
@@ -417,15 +694,20 @@ static bool
 begin(struct client *k)
 {
     const struct timeval most = {.tv_sec = PATIENCE_S};
+    struct old o = {.dotu = k->speaks == SPEAKS_U};
     int r;
 
-    k->c = k->s->connect(k->s->ctx);
+    k->c = o.c = k->s->connect(k->s->ctx);
     if (k->c == NULL) {
         wrong(k, "no connection");
         return false;
     }
     (void)setsockopt(nc_fd(k->c), SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most));
-    r = nc_attach(k->c, 0, "", k->s->aname, 0);
+    r = nc_version(k->c, 65536, dialects[k->number % COUNT(dialects)].version);
+    if (r == 0 && k->speaks == SPEAKS_L)
+        r = nc_attach(k->c, 0, "", k->s->aname, 0);
+    else if (r == 0)
+        r = old_attach(&o, 0, k->s->aname);
     if (r < 0)
         wrong(k, "attach: %s", strerror(-r));
     return r == 0;
@@ -442,8 +724,10 @@ one_batch(struct client *k)
 
     k->sent = k->open = 0;
     memset(k->pending, 0, sizeof(k->pending));
+    memset(k->waits, 0, sizeof(k->waits));
     while (k->sent < n)
         send_one(k);
+    call_off_waiting(k);
     e = nc_push(k->c);
     if (hang_up)
         return false;
@@ -635,6 +919,31 @@ blow(struct client *clients, unsigned n, struct host *h, unsigned seconds)
     assert_int_equal(pthread_join(h->thread, NULL), 0);
 }
 
+/* Messages that no client of a dialect, if there is one, ever saw succeed. */
+static unsigned
+in_vain(const struct client *clients, unsigned n)
+{
+    unsigned never = 0;
+
+    for (size_t i = 0; i < COUNT(requests) * COUNT(dialects); i++) {
+        const unsigned speaks = dialects[i % COUNT(dialects)].bit;
+        const uint8_t type = requests[i / COUNT(dialects)].type;
+        bool asked = false, seen = false;
+
+        for (unsigned c = 0; c < n; c++) {
+            if ((clients[c].speaks & speaks & requests[i / COUNT(dialects)].speaks) == 0)
+                continue;
+            asked = true;
+            seen |= clients[c].seen[type];
+        }
+        if (asked && !seen) {
+            printf("%s: type %u never succeeded\n", dialects[i % COUNT(dialects)].version, type);
+            never++;
+        }
+    }
+    return never;
+}
+
 struct storm_counts
 storm_run(const struct storm *s)
 {
@@ -654,8 +963,11 @@ storm_run(const struct storm *s)
     assert_int_equal(fstat(host.root, &host.owner), 0);
     repair(&host);
     for (unsigned i = 0; i < s->clients; i++)
-        clients[i] = (struct client){
-            .s = s, .kept = &kept, .number = i, .random = from * 2654435761u + i * 97 + 1};
+        clients[i] = (struct client){.s = s,
+                                     .kept = &kept,
+                                     .number = i,
+                                     .speaks = dialects[i % COUNT(dialects)].bit,
+                                     .random = from * 2654435761u + i * 97 + 1};
     blow(clients, s->clients, &host, s->seconds);
     for (unsigned i = 0; i < s->clients; i++) {
         if (clients[i].wrong[0] != '\0')
@@ -663,8 +975,11 @@ storm_run(const struct storm *s)
         all.requests += clients[i].requests;
         all.refused += clients[i].refused;
         all.links_met += clients[i].links_met;
+        all.locks += clients[i].locks;
+        all.waits += clients[i].waited;
     }
     all.swaps = host.swaps;
+    all.in_vain = in_vain(clients, s->clients);
     assert_canary_lives(&kept);
     remove_canary(&kept);
     (void)close(host.root);

@@ -1,7 +1,7 @@
 /*
  * A storm: connections that send everything at once at the same few files and
- * fids, while the host swaps a directory of the share for a symlink that leads
- * out of it, to a canary.
+ * fids, in all three dialects, while the host swaps a directory of the share for
+ * a symlink that leads out of it, to a canary.
  *
  * No byte of the canary may come back and none may change, whatever is asked;
  * every request has one answer, of its type or an error that a file system
@@ -16,7 +16,7 @@
 
 struct storm {
     const char *share; /* borrowed; the host's path of a share that may be written */
-    /* A new connection with its version agreed on, or NULL; called in threads. */
+    /* A new connection, without a version, or NULL; called in threads. */
     struct nc *(*connect)(void *ctx);
     void *ctx;
     const char *aname;
@@ -27,6 +27,8 @@ struct storm_counts {
     uint64_t requests, refused; /* of these answered with an error */
     uint64_t swaps;             /* directory and symlink */
     uint64_t links_met;         /* answers that showed the symlink in its place */
+    uint64_t locks, waits;      /* granted; of these to who had asked to wait */
+    unsigned in_vain;           /* messages that in one dialect never succeeded; said on stdout */
 };
 
 /* Run it and check all of the above with cmocka's asserts. Afterwards every
