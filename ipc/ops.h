@@ -45,10 +45,11 @@ enum open_flag {
     OPEN_DSYNC = 1 << 5,     /* OPEN_WRITE, CREATE: O_DSYNC */
     OPEN_EXCL = 1 << 6,      /* CREATE: EEXIST when the name is taken */
     OPEN_NOWRITE = 1 << 7,   /* CREATE: the open file is for reading alone */
+    OPEN_NOATIME = 1 << 8,   /* reading leaves the access time; EPERM unless it is the owner's */
 };
-#define OPEN_READ_FLAGS ((unsigned)OPEN_DIRECTORY)
+#define OPEN_READ_FLAGS ((unsigned)(OPEN_DIRECTORY | OPEN_NOATIME))
 #define OPEN_WRITE_FLAGS                                                                           \
-    ((unsigned)(OPEN_TRUNC | OPEN_APPEND | OPEN_READS | OPEN_SYNC | OPEN_DSYNC))
+    ((unsigned)(OPEN_TRUNC | OPEN_APPEND | OPEN_READS | OPEN_SYNC | OPEN_DSYNC | OPEN_NOATIME))
 #define CREATE_FLAGS (OPEN_WRITE_FLAGS | (unsigned)(OPEN_EXCL | OPEN_NOWRITE))
 
 /* flags of SETXATTR. */

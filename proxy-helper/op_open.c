@@ -24,7 +24,7 @@ open_flags(uint32_t flags)
         int host;
     } map[] = {
         {OPEN_DIRECTORY, O_DIRECTORY}, {OPEN_TRUNC, O_TRUNC}, {OPEN_APPEND, O_APPEND},
-        {OPEN_SYNC, O_SYNC},           {OPEN_DSYNC, O_DSYNC},
+        {OPEN_SYNC, O_SYNC},           {OPEN_DSYNC, O_DSYNC}, {OPEN_NOATIME, O_NOATIME},
     };
     int host = O_WRONLY;
 
@@ -56,6 +56,8 @@ open_node(struct share *sh, struct node *n, int flags, uint64_t *ret_file, Poste
     r = node_fd(&sh->nodes, n);
     if (r < 0)
         return r;
+    if (sh->read_only)
+        flags &= ~O_NOATIME; /* nothing moves there anyway, nor may it be asked for */
     fd = path_reopen(r, n->type, flags);
     if (fd < 0)
         return fd;

@@ -21,7 +21,8 @@ enum {
 
 #define OPEN_READING (O_PATH | O_NOFOLLOW | O_DIRECTORY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 #define OPEN_WRITING                                                                               \
-    (OPEN_READING | O_WRONLY | O_RDWR | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_SYNC | O_DSYNC)
+    (OPEN_READING | O_WRONLY | O_RDWR | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_SYNC | O_DSYNC | \
+     O_NOATIME)
 
 static const struct rule rules[] = {
     /* what every process needs */

@@ -21,6 +21,7 @@ enum dotl_flag {
     DOTL_APPEND = 02000,
     DOTL_DSYNC = 010000,
     DOTL_DIRECTORY = 0200000,
+    DOTL_NOATIME = 01000000,
     DOTL_SYNC = 04000000,
 };
 
@@ -33,8 +34,9 @@ open_how_dotl(uint32_t f)
         uint32_t dotl;
         unsigned flag;
     } map[] = {
-        {DOTL_EXCL, OPEN_EXCL},   {DOTL_TRUNC, OPEN_TRUNC}, {DOTL_APPEND, OPEN_APPEND},
-        {DOTL_DSYNC, OPEN_DSYNC}, {DOTL_SYNC, OPEN_SYNC},   {DOTL_DIRECTORY, OPEN_DIRECTORY},
+        {DOTL_EXCL, OPEN_EXCL},       {DOTL_TRUNC, OPEN_TRUNC}, {DOTL_APPEND, OPEN_APPEND},
+        {DOTL_DSYNC, OPEN_DSYNC},     {DOTL_SYNC, OPEN_SYNC},   {DOTL_DIRECTORY, OPEN_DIRECTORY},
+        {DOTL_NOATIME, OPEN_NOATIME},
     };
     uint32_t mode = f & DOTL_ACCMODE;
     struct open_how how = {

@@ -146,6 +146,35 @@ every_open_mode_does_what_it_says(void **state)
 }
 
 static void
+reading_without_a_trace_is_for_the_owner(void **state)
+{
+    const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1100000000}};
+    struct contract *c = *state;
+    Postern__V1__OpenReadReq req = POSTERN__V1__OPEN_READ_REQ__INIT;
+    const Postern__V1__OpenReadRep *rep;
+    struct stat st;
+    uint64_t f;
+
+    host_write(c, "f", "hello");
+    assert_int_equal(utimensat(c->root, "f", old, 0), 0);
+    req.node = walk_to(c, NODE_ROOT, "f");
+    req.flags = OPEN_NOATIME;
+    assert_int_equal(ask_open_read(&c->client, &req, &rep), 0);
+    f = rep->file;
+    assert_int_equal(read_at(c, f, 0, 100), 5);
+    assert_int_equal(fstatat(c->root, "f", &st, 0), 0);
+    assert_int_equal(st.st_atim.tv_sec, old[0].tv_sec);
+    close_file(c, f);
+    forget(c, req.node, 1);
+    if (!contract_is_sandboxed())
+        return; /* as root everything is ours */
+    assert_int_equal(fchownat(c->root, "f", 54321, 54321, 0), 0);
+    req.node = walk_to(c, NODE_ROOT, "f");
+    assert_int_equal(ask_open_read(&c->client, &req, NULL), -EPERM);
+    forget(c, req.node, 1);
+}
+
+static void
 a_node_opens_after_its_name_is_gone_or_changed(void **state)
 {
     struct contract *c = *state;
@@ -345,6 +374,7 @@ main(void)
         CLAIM(only_regular_files_and_directories_are_ever_opened),
         CLAIM(a_directory_opens_for_reading_alone),
         CLAIM(every_open_mode_does_what_it_says),
+        CLAIM(reading_without_a_trace_is_for_the_owner),
         CLAIM(a_node_opens_after_its_name_is_gone_or_changed),
         CLAIM(a_file_outlives_its_node),
         CLAIM(create_makes_a_file_and_opens_it),

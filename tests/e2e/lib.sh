@@ -99,16 +99,19 @@ check() { # CLAIM COMMAND...
     fi
 }
 
-# A kernel that cannot be had is skipped, but not in CI.
-have_kernel() { # KERNEL
-    "$here/../guest/guestrun" --cache "$guest_cache" --kernel "$1" --fetch && return
+# What cannot be done here is skipped, but not in CI.
+skip() { # REASON
     if [ "${CI:-}" = true ]; then
         failed=$((failed + 1))
-        echo "FAILED kernel $1: not to be had"
+        echo "FAILED $1"
     else
         skipped=$((skipped + 1))
-        echo "SKIP: kernel $1: not to be had"
+        echo "SKIP: $1"
     fi
+}
+have_kernel() { # KERNEL
+    "$here/../guest/guestrun" --cache "$guest_cache" --kernel "$1" --fetch && return
+    skip "kernel $1: not to be had"
     return 1
 }
 

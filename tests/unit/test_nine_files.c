@@ -150,6 +150,7 @@ an_open_gives_what_was_asked_for_and_no_more(void **state)
         {O_RDONLY | 040000 /* O_DIRECT */ | 0400000 /* O_NOFOLLOW */ | O_CLOEXEC, true, false,
          false, 0},
         {O_RDONLY | O_DIRECTORY, false, false, false, ENOTDIR},
+        {O_RDONLY | 01000000 /* O_NOATIME */, true, false, false, 0},
         {O_RDONLY | 0x40000000, true, false, false, 0},
     };
     struct rig *rig = *state;
