@@ -115,12 +115,14 @@ have_kernel() { # KERNEL
     return 1
 }
 
-# A script in the guest; every line "ok ..." or "FAILED ..." of it counts, and
-# its own count and exit status must agree with them.
+# A script in the guest, for $guest_seconds at most; every line "ok ..." or
+# "FAILED ..." of it counts, and its own count and exit status must agree with
+# them.
+guest_seconds=400
 guest_suite() { # KERNEL NAME [GUESTRUN OPTION]... SCRIPT ARG...
     local kernel=$1 name=$2 ok bad status log=$work/log
     shift 2
-    run_guest --kernel "$kernel" --timeout 400 "$@" >"$log" 2>&1
+    run_guest --kernel "$kernel" --timeout "$guest_seconds" "$@" >"$log" 2>&1
     status=$?
     ok=$(grep -c '^ok ' "$log")
     bad=$(grep -c '^FAILED ' "$log")
@@ -129,7 +131,8 @@ guest_suite() { # KERNEL NAME [GUESTRUN OPTION]... SCRIPT ARG...
     if [ $status -eq 0 ] && [ "$bad" -eq 0 ] && grep -qx "$name: $ok passed, 0 failed" "$log"; then
         return
     fi
-    echo "$name: guest ended with status $status; the server said:"
+    echo "$name: guest ended with status $status after: $(tail -n 1 "$log")"
+    echo "the server said:"
     tail -n 10 "$work/server.log"
     return 1
 }
