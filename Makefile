@@ -61,6 +61,8 @@ $(O)/lib/%.a:
 	@$(AR) rcs $@ $^
 
 BASE_LIBS = -lprotobuf-c -lseccomp -lcap-ng
+CONTROL_LIBS = -lprotobuf-c -lsmartcols -ljansson
+TEST_LIBS = -lcmocka -lconfuse -lmd -levent_core $(BASE_LIBS) $(CONTROL_LIBS) -pthread
 $(O)/posternd: $(O)/obj/broker/main.o $(O)/lib/broker.a $(O)/lib/policy.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
 $(O)/posternd: LIBS = -lconfuse -lmd -levent_core $(BASE_LIBS)
 $(O)/postern-worker: $(O)/obj/worker/main.o $(O)/lib/worker.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
@@ -68,7 +70,7 @@ $(O)/postern-worker: LIBS = $(BASE_LIBS)
 $(O)/postern-helper: $(O)/obj/proxy-helper/main.o $(O)/lib/proxy-helper.a $(O)/lib/sandbox.a $(O)/lib/ipc.a
 $(O)/postern-helper: LIBS = $(BASE_LIBS) -pthread
 $(O)/postern: $(O)/obj/control/main.o $(O)/lib/control.a $(O)/lib/ipc.a
-$(O)/postern: LIBS = -lprotobuf-c
+$(O)/postern: LIBS = $(CONTROL_LIBS)
 $(PROGRAMS:%=$(O)/%):
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -105,12 +107,12 @@ $(O)/tests/escape/%: $(O)/obj/tests/escape/%.o $(ESCAPE_OBJS) $(O)/lib/test-sand
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(ESCAPE_OBJS) $(O)/lib/test-sandbox.a \
 	    -Wl,--start-group $(filter-out %/sandbox.a,$(TEST_ARCHIVES)) -Wl,--end-group \
-	    -lcmocka -lconfuse -lmd -levent_core $(BASE_LIBS) -pthread
+	    $(TEST_LIBS)
 $(O)/tests/%: $(O)/obj/tests/%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_ARCHIVES) -Wl,--end-group \
-	    -lcmocka -lconfuse -lmd -levent_core $(BASE_LIBS) -pthread
+	    $(TEST_LIBS)
 
 kind = $(filter $(O)/tests/$(1)/%,$(TESTS))
 .PHONY: unit contract escape system race tests
@@ -169,7 +171,7 @@ format:
 $(O)/bench/bench: $(call obj,$(call src,bench)) $(O)/lib/control.a $(O)/lib/ipc.a
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lprotobuf-c -ljansson
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CONTROL_LIBS)
 bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all $(O)/bench/bench
@@ -183,7 +185,7 @@ $(O)/fuzz/%: $(O)/obj/tests/fuzz/fuzz_%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) -fsanitize=fuzzer $(FUZZ_LD) -o $@ $< -Wl,--start-group $(TEST_ARCHIVES) -Wl,--end-group \
-	    -lcmocka -lconfuse -lmd -levent_core $(BASE_LIBS) -pthread
+	    $(TEST_LIBS)
 fuzz:
 	@$(MAKE) --no-print-directory O=$(O)-fuzz CC=clang SAN=fuzzer-no-link,address,undefined \
 	    fuzz-run T="$(T)" S=$(S)
