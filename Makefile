@@ -192,18 +192,24 @@ fuzz:
 fuzz-run: $(T:%=$(O)/fuzz/%)
 	@tools/fuzz $(S) $^
 
-# --- install ---------------------------------------------------------------------
+# --- install: DESTDIR= and PREFIX= as usual -----------------------------------------
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+to = $(DESTDIR)$(PREFIX)
 .PHONY: install clean
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/postern \
-	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
-	    $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 $(O)/postern $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(O)/posternd $(O)/postern-worker $(O)/postern-helper \
-	    $(DESTDIR)$(PREFIX)/libexec/postern/
-	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
-	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -d $(to)/bin $(to)/libexec/postern $(DESTDIR)$(UNITDIR) \
+	    $(to)/share/man/man1 $(to)/share/man/man5 $(to)/share/man/man8 \
+	    $(to)/share/bash-completion/completions $(to)/share/zsh/site-functions
+	install -m 755 $(O)/postern $(to)/bin/
+	install -m 755 $(O)/posternd $(O)/postern-worker $(O)/postern-helper $(to)/libexec/postern/
+	install -m 644 docs/man/*.1 $(to)/share/man/man1/
+	install -m 644 docs/man/*.5 $(to)/share/man/man5/
+	install -m 644 docs/man/*.8 $(to)/share/man/man8/
+	install -m 644 packaging/completion/postern.bash \
+	    $(to)/share/bash-completion/completions/postern
+	install -m 644 packaging/completion/_postern $(to)/share/zsh/site-functions/
+	install -m 644 packaging/*.service packaging/*.socket $(DESTDIR)$(UNITDIR)/
+	sed -i 's|^ExecStart=/usr/local/|ExecStart=$(PREFIX)/|' $(DESTDIR)$(UNITDIR)/postern*.service
 clean:
 	rm -rf $(O) $(O)-asan $(O)-tsan $(O)-fuzz
 

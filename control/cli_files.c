@@ -19,12 +19,6 @@
 
 #define TARGET_ROOM 4096
 
-static int
-exit_code(int r)
-{
-    return r < 0 ? CLI_FAILED : CLI_OK;
-}
-
 /* Bytes that one read or write of an open file may carry. */
 static uint32_t
 io_size(const struct nc *c, uint32_t iounit)
@@ -256,7 +250,7 @@ verb_ls(int argc, char **argv)
             (void)remote_error(&rm, r);
     }
     remote_close(&rm);
-    return exit_code(r);
+    return rm.exit_code;
 }
 
 /* --- cat ---------------------------------------------------------------------- */
@@ -300,7 +294,7 @@ verb_cat(int argc, char **argv)
             (void)remote_error(&rm, r);
     }
     remote_close(&rm);
-    return exit_code(r);
+    return rm.exit_code;
 }
 
 /* --- put ---------------------------------------------------------------------- */
@@ -365,7 +359,7 @@ verb_put(int argc, char **argv)
     remote_close(&rm);
     if (argc > 3)
         close(from);
-    return exit_code(r);
+    return rm.exit_code;
 }
 
 /* --- stat --------------------------------------------------------------------- */
@@ -418,5 +412,5 @@ verb_stat(int argc, char **argv)
             (void)remote_error(&rm, r);
     }
     remote_close(&rm);
-    return exit_code(r);
+    return rm.exit_code;
 }

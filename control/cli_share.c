@@ -121,9 +121,23 @@ settings_of(const struct cli_options *o, char **ret_text)
     return path == NULL || r != -EINVAL ? CLI_FAILED : CLI_USAGE;
 }
 
-/* The share as it is now, for a person in one line. */
+/* --- what was asked for, done -------------------------------------------------------- */
+
+static void
+print_share(const Postern__V1__ShareInfo *s)
+{
+    print_escaped(stdout, s->tenant, strlen(s->tenant));
+    putchar('/');
+    print_escaped(stdout, s->name, strlen(s->name));
+    printf(": %s, %s ", state_name(s->state), s->read_only != 0 ? "read-only" : "read-write");
+    print_escaped(stdout, s->path, strlen(s->path));
+    fputs(", id ", stdout);
+    print_escaped(stdout, s->id, strlen(s->id));
+    putchar('\n');
+}
+
 static int
-print_done(const struct cli_options *o, const struct control_answer *a)
+print_shares(const struct cli_options *o, const struct control_answer *a)
 {
     _clean(clean_free) const void **at = NULL;
     struct rows rows;
@@ -133,29 +147,38 @@ print_done(const struct cli_options *o, const struct control_answer *a)
     at = rows.at;
     if (o->style.json)
         return ask_print(o, &shares_table, &rows);
-    for (size_t i = 0; i < rows.n; i++) {
-        const Postern__V1__ShareInfo *s = rows.at[i];
-
-        print_escaped(stdout, s->tenant, strlen(s->tenant));
-        fputs("/", stdout);
-        print_escaped(stdout, s->name, strlen(s->name));
-        printf(": %s, %s ", state_name(s->state), s->read_only != 0 ? "read-only" : "read-write");
-        print_escaped(stdout, s->path, strlen(s->path));
-        fputs(", id ", stdout);
-        print_escaped(stdout, s->id, strlen(s->id));
-        putchar('\n');
-    }
+    for (size_t i = 0; i < rows.n; i++)
+        print_share(rows.at[i]);
     return CLI_OK;
 }
 
+/* The share as it is now. */
 static int
-ask_done(const struct cli_options *o, const Postern__V1__ControlRequest *req, uint64_t more_ms)
+ask_share(const struct cli_options *o, struct control_answer *ret)
+{
+    Postern__V1__ControlRequest req = POSTERN__V1__CONTROL_REQUEST__INIT;
+    Postern__V1__ShareQuery m = POSTERN__V1__SHARE_QUERY__INIT;
+
+    m.tenant = text(o->args[0]);
+    m.share = text(o->args[1]);
+    req.version = CONTROL_VERSION;
+    req.share_list = &m;
+    return ask(o, &req, 0, ret);
+}
+
+/* Ask for it, and then for what came of it. */
+static int
+ask_done(const struct cli_options *o, const Postern__V1__ControlRequest *req)
 {
     struct control_answer a;
-    int r = ask(o, req, more_ms, &a);
+    int r = ask(o, req, 0, &a);
 
+    control_answer_done(&a);
+    if (r != CLI_OK)
+        return r;
+    r = ask_share(o, &a);
     if (r == CLI_OK)
-        r = print_done(o, &a);
+        r = print_shares(o, &a);
     control_answer_done(&a);
     return r;
 }
@@ -176,7 +199,7 @@ verb_share_reserve(const struct cli_options *o)
     m.settings = settings;
     req.version = CONTROL_VERSION;
     req.share_reserve = &m;
-    return ask_done(o, &req, 0);
+    return ask_done(o, &req);
 }
 
 int
@@ -201,7 +224,7 @@ verb_share_add(const struct cli_options *o)
         m.share = text(o->args[1]);
     req.version = CONTROL_VERSION;
     req.share_add = &m;
-    return ask_done(o, &req, 0);
+    return ask_done(o, &req);
 }
 
 int
@@ -209,6 +232,8 @@ verb_share_remove(const struct cli_options *o)
 {
     Postern__V1__ControlRequest req = POSTERN__V1__CONTROL_REQUEST__INIT;
     Postern__V1__ShareRemove m = POSTERN__V1__SHARE_REMOVE__INIT;
+    struct control_answer a;
+    int r;
 
     m.tenant = text(o->args[0]);
     m.reservation = text(o->args[1]);
@@ -216,7 +241,11 @@ verb_share_remove(const struct cli_options *o)
     m.drain_ms = (uint32_t)o->drain_ms;
     req.version = CONTROL_VERSION;
     req.share_remove = &m;
-    return ask_done(o, &req, o->drain_ms);
+    r = ask(o, &req, o->drain_ms, &a);
+    if (r == CLI_OK && o->style.json)
+        r = print_shares(o, &a);
+    control_answer_done(&a);
+    return r;
 }
 
 static int
@@ -225,8 +254,8 @@ query(const struct cli_options *o, const char *share)
     _clean(clean_free) const void **at = NULL;
     Postern__V1__ControlRequest req = POSTERN__V1__CONTROL_REQUEST__INIT;
     Postern__V1__ShareQuery m = POSTERN__V1__SHARE_QUERY__INIT;
-    struct control_answer a;
     struct rows rows = {0};
+    struct control_answer a;
     int r = ask_columns(o, &shares_table);
 
     if (r != CLI_OK)

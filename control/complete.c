@@ -69,8 +69,10 @@ offer_rows(enum cli_word word, const struct control_answer *a, const char *typed
     for (size_t i = 0; i < a->n; i++) {
         const Postern__V1__ControlReply *part = a->parts[i];
 
-        for (size_t k = 0; word == WORD_TENANT && k < part->n_tenants; k++)
-            offer_name(part->tenants[k]->name, typed);
+        /* of status only administrators get an answer */
+        for (size_t k = 0; word == WORD_TENANT && k < part->n_shares; k++)
+            if (k == 0 || strcmp(part->shares[k]->tenant, part->shares[k - 1]->tenant) != 0)
+                offer_name(part->shares[k]->tenant, typed);
         for (size_t k = 0; word == WORD_SHARE && k < part->n_shares; k++)
             offer_name(part->shares[k]->name, typed);
         for (size_t k = 0; word == WORD_RESERVATION && k < part->n_shares; k++)
@@ -83,7 +85,6 @@ static void
 offer_known(const char *control, enum cli_word word, char *tenant, const char *typed)
 {
     Postern__V1__ControlRequest req = POSTERN__V1__CONTROL_REQUEST__INIT;
-    Postern__V1__StatusQuery tenants = POSTERN__V1__STATUS_QUERY__INIT;
     Postern__V1__ShareQuery shares = POSTERN__V1__SHARE_QUERY__INIT;
     int64_t deadline = control_now() + COMPLETE_TIMEOUT_MS;
     _clean(clean_fd) int fd = control_connect(control, deadline);
@@ -92,11 +93,9 @@ offer_known(const char *control, enum cli_word word, char *tenant, const char *t
     if (fd < 0)
         return;
     req.version = CONTROL_VERSION;
-    shares.tenant = tenant;
-    if (word == WORD_TENANT)
-        req.status = &tenants;
-    else
-        req.share_list = &shares;
+    req.share_list = &shares;
+    if (word != WORD_TENANT)
+        shares.tenant = tenant;
     if (control_ask(fd, &req, deadline, &a) == 0)
         offer_rows(word, &a, typed);
     control_answer_done(&a);

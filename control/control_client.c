@@ -103,7 +103,8 @@ send_request(int fd, const Postern__V1__ControlRequest *req, int64_t deadline)
         if (r == 0)
             r = fd_send(fd, buf, n, NULL, 0);
     } while (r == -EAGAIN || r == -EINTR);
-    return r == -ECONNRESET ? -EPIPE : r;
+    /* Who is turned away finds the reason in the socket. */
+    return r == -EPIPE || r == -ECONNRESET ? 0 : r;
 }
 
 /* One packet into buf: its length, or -errno. */
@@ -117,10 +118,12 @@ receive(int fd, uint8_t *buf, int64_t deadline)
         n = wait_for(fd, POLLIN, deadline);
         if (n == 0) {
             n = fd_recv(fd, buf, CONTROL_BYTES_MAX, NULL, 0, &nfds);
-            if (n == 0 || n == -ECONNRESET)
+            if (n == 0)
                 return -EPIPE;
         }
-    } while (n == -EAGAIN || n == -EINTR);
+        /* ECONNRESET: the server left without reading; it comes once, before
+         * what the server wrote. */
+    } while (n == -EAGAIN || n == -EINTR || n == -ECONNRESET);
     return n == -EMSGSIZE ? -EPROTO : n;
 }
 

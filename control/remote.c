@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control/cli.h"
 #include "ipc/limits.h"
 
 static const char *
@@ -26,9 +27,10 @@ why(int r)
 }
 
 int
-remote_error(const struct remote *rm, int r)
+remote_error(struct remote *rm, int r)
 {
     fprintf(stderr, "postern: %s %s: %s\n", rm->verb, rm->path, why(r));
+    rm->exit_code = r == -EPIPE || r == -EPROTO ? CLI_NO_ANSWER : CLI_FAILED;
     return r;
 }
 
@@ -53,9 +55,12 @@ reach(struct remote *rm)
 {
     int r = nc_connect(rm->address, &rm->c);
 
-    if (r == 0)
+    rm->exit_code = r == -EINVAL ? CLI_USAGE : r < 0 ? CLI_NO_SERVER : CLI_OK;
+    if (r == 0) {
         r = nc_version(rm->c, MSIZE_MAX, "9P2000.L");
-    if (r == -EINVAL)
+        rm->exit_code = r < 0 ? CLI_NO_ANSWER : CLI_OK;
+    }
+    if (rm->exit_code == CLI_USAGE)
         fprintf(stderr, "postern: %s: an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT\n",
                 rm->address);
     else if (r < 0)

@@ -16,6 +16,7 @@ struct remote {
     char *text;                        /* owned; what names point into */
     char **names;                      /* owned array; the path's components */
     size_t n;                          /* the first is the share */
+    int exit_code;                     /* enum cli_exit: what went wrong so far */
 };
 
 /*
@@ -28,6 +29,6 @@ int remote_open(struct remote *rm, const char *verb, const char *address, const 
 void remote_close(struct remote *rm);
 
 /* Say "postern: VERB PATH: why" and return r. */
-int remote_error(const struct remote *rm, int r);
+int remote_error(struct remote *rm, int r);
 
 #endif

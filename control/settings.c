@@ -18,7 +18,7 @@
 
 #include "ipc/fd.h"
 
-#define BLANKS " \t"
+#define BLANKS " "
 
 /* Why a policy's string cannot hold s[0..n); NULL: it can. */
 static const char *

@@ -75,15 +75,17 @@ static void
 put_bytes(FILE *out, uint64_t v)
 {
     static const char units[] = "BKMGTPE";
+    uint64_t rest = 0;
     size_t u = 0;
-    uint64_t tenths = v > UINT64_MAX / 10 ? UINT64_MAX : v * 10;
 
-    for (; tenths >= 10240; u++)
-        tenths /= 1024;
-    if (u == 0 || tenths >= 1000)
-        fprintf(out, "%" PRIu64 "%c", tenths / 10, units[u]);
-    else
-        fprintf(out, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10, units[u]);
+    for (; v >= 1024; u++) {
+        rest = v % 1024;
+        v /= 1024;
+    }
+    fprintf(out, "%" PRIu64, v);
+    if (u > 0 && v < 100)
+        fprintf(out, ".%u", (unsigned)(rest * 10 / 1024));
+    fputc(units[u], out);
 }
 
 static void

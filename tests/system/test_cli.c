@@ -114,7 +114,7 @@ a_large_file_comes_back_as_it_went(void **state)
 }
 
 static void
-failures_are_exit_code_1_and_say_why(void **state)
+failures_have_exit_codes_and_say_why(void **state)
 {
     static const struct {
         const char *verb, *path, *says;
@@ -128,9 +128,9 @@ failures_are_exit_code_1_and_say_why(void **state)
     };
     struct server daemon = *(struct server *)*state, *s = *state;
 
-    assert_int_equal(postern(s, "ls", s->address, "ro", NULL), 1);
+    assert_int_equal(postern(s, "ls", s->address, "ro", NULL), 3);
     assert_says(s, "err", "is the server running?\n");
-    assert_int_equal(postern(s, "ls", "somewhere", "ro", NULL), 1);
+    assert_int_equal(postern(s, "ls", "somewhere", "ro", NULL), 2);
     assert_says(s, "err", "an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT\n");
     server_start(&daemon, NULL);
     server_file(s, "from", "x");
@@ -215,7 +215,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(files_can_be_listed_read_written_and_looked_at),
         CASE(a_large_file_comes_back_as_it_went),
-        CASE(failures_are_exit_code_1_and_say_why),
+        CASE(failures_have_exit_codes_and_say_why),
         CASE(wrong_usage_is_exit_code_2_with_an_example),
         CASE(help_names_every_verb),
         CASE(check_and_serve_run_posternd),

@@ -211,6 +211,27 @@ silence_ends_at_the_deadline_and_a_hangup_at_once(void **state)
     link_close(&l);
 }
 
+static void
+who_is_turned_away_unasked_learns_the_reason(void **state)
+{
+    (void)state;
+    for (int unread = 0; unread < 2; unread++) {
+        struct control_answer a;
+        struct link l;
+
+        link_open(&l);
+        if (unread == 1) /* then the server's close resets the connection */
+            assert_int_equal(fd_send(l.client, "x", 1, NULL, 0), 0);
+        reply_line(&l, -EBUSY, "full", false);
+        close(take_fd(&l.server));
+        assert_int_equal(ask_for(&l, 10000, &a), 0);
+        assert_int_equal(a.status, -EBUSY);
+        assert_string_equal(a.message, "full");
+        control_answer_done(&a);
+        link_close(&l);
+    }
+}
+
 /* What fits is what the header says, to the byte. */
 static void
 packets_beyond_the_bound_are_no_answer(void **state)
@@ -297,6 +318,7 @@ main(void)
         cmocka_unit_test(an_answer_without_end_is_given_up),
         cmocka_unit_test(what_is_no_answer_is_told_from_silence),
         cmocka_unit_test(silence_ends_at_the_deadline_and_a_hangup_at_once),
+        cmocka_unit_test(who_is_turned_away_unasked_learns_the_reason),
         cmocka_unit_test(packets_beyond_the_bound_are_no_answer),
         cmocka_unit_test(fds_that_a_server_sends_are_not_kept),
         cmocka_unit_test(a_server_that_accepts_nobody_is_not_waited_for_beyond_the_deadline),

@@ -132,7 +132,7 @@ a_plain_value_gets_its_quotes_and_others_stay(void **state)
     } rows[] = {
         {"owner = 1000:1000", "owner = \"1000:1000\"\n"},
         {"owner=1000:1000", "owner = \"1000:1000\"\n"},
-        {"  owner =\t1 ", "owner = \"1\"\n"},
+        {"  owner =  1 ", "owner = \"1\"\n"},
         {"ids = 100000+65536", "ids = \"100000+65536\"\n"},
         {"owner = \"1:1\"", "owner = \"1:1\"\n"},
         {"owner = '1:1'", "owner = '1:1'\n"},
