@@ -166,14 +166,15 @@ listener_fill(struct worker_lists *w, const struct door *d, struct fd_list *l)
 }
 
 void
-share_boot_fill(Postern__V1__ShareBoot *m, const struct offer *o)
+share_boot_fill(Postern__V1__ShareBoot *m, struct offer *o)
 {
     m->name = o->plan->name;
     m->read_only = o->plan->access == ACCESS_READ_ONLY;
+    m->id = o->id;
 }
 
 static void
-share_fill(struct worker_lists *w, const struct offer *o, struct fd_list *l)
+share_fill(struct worker_lists *w, struct offer *o, struct fd_list *l)
 {
     Postern__V1__ShareBoot *m = &w->shares[w->nshares];
 

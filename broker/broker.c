@@ -34,6 +34,20 @@ broker_now(void)
     return ts.tv_sec;
 }
 
+static struct {
+    char *text; /* borrowed; NULL: to the log */
+    size_t room;
+} refusal;
+
+void
+broker_refuse_into(char *text, size_t room)
+{
+    refusal.text = text;
+    refusal.room = room;
+    if (text != NULL)
+        text[0] = '\0';
+}
+
 int
 broker_refuse(int r, const char *file, unsigned line, const char *fmt, ...)
 {
@@ -43,7 +57,9 @@ broker_refuse(int r, const char *file, unsigned line, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    if (file != NULL)
+    if (refusal.text != NULL)
+        (void)snprintf(refusal.text, refusal.room, "%s", text);
+    else if (file != NULL)
         (void)dprintf(STDERR_FILENO, "%s:%u: %s\n", file, line, text);
     else
         log_error("%s", text);
@@ -246,6 +262,9 @@ enter_userns(struct broker *b)
     int r;
 
     warn_groups();
+    b->host_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (b->host_root < 0)
+        return log_errno(-errno, "open /");
     r = spawn_enter_userns();
     if (r < 0)
         return log_errno(r, "enter a user namespace");
@@ -282,6 +301,8 @@ set_up(struct broker *b)
 {
     int r = doors_open(b);
 
+    if (r == 0)
+        r = control_open(b);
     if (r == 0 && b->rootless)
         r = enter_userns(b);
     if (r == 0)
@@ -369,12 +390,17 @@ tenants_done(struct broker *b)
 int
 broker_run(struct plan *plan, bool check_only)
 {
-    struct broker b = {
-        .plan = plan, .rootless = geteuid() != 0, .worker_exe = -1, .helper_exe = -1};
+    struct broker b = {.plan = plan,
+                       .rootless = geteuid() != 0,
+                       .host_root = -1,
+                       .worker_exe = -1,
+                       .helper_exe = -1};
     int r = load_and_serve(&b, check_only);
 
+    control_close(&b);
     tenants_done(&b);
     loop_done(&b);
+    clean_fd(&b.host_root);
     clean_fd(&b.worker_exe);
     clean_fd(&b.helper_exe);
     plan_free(plan);

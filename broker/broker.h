@@ -81,6 +81,7 @@ struct offer {
     struct offer *next;            /* of its tenant's */
     struct tenant *t;              /* borrowed */
     const struct plan_share *plan; /* borrowed from the plan */
+    char id[SHARE_ID_LEN + 1];     /* the other name to attach by */
     int root_fd;                   /* owned; O_PATH */
     struct stat st;                /* of the root, in the host's ids */
     uid_t owner_uid;               /* files belong to on the disk */
@@ -97,7 +98,17 @@ struct offer {
     int number;              /* by which the worker knows it, place in t->numbered; else -1 */
     bool leaving;            /* the worker was told to let it go */
     struct event *timer;     /* owned; of a state that has to end */
+    struct plan_share *own;  /* owned; of a share made at run time; NULL: the policy has it */
+    char *settings;          /* owned; as it was asked for; NULL: the policy has it */
+    unsigned holders;        /* reservations of it, those that are removed not counted */
+    int result;              /* -errno of what why says */
     char why[LOG_LINE_ROOM]; /* it failed: for a person */
+};
+
+/* A socket's file that we made, so that no other is unlinked; ino 0: none. */
+struct unix_file {
+    dev_t dev;
+    ino_t ino;
 };
 
 /* Where guests come in: a listening socket, or one connection. */
@@ -110,8 +121,7 @@ struct door {
     bool connected;                 /* one connection */
     int hangup_fd;                  /* owned; of a connection that the worker has; else -1 */
     struct event *hangup;           /* owned */
-    dev_t dev;                      /* unix: the file we made, ... */
-    ino_t ino;                      /* ... so that no other is unlinked; 0: none */
+    struct unix_file file;
 };
 
 #define TENANT_STATES(X)                                                                           \
@@ -139,20 +149,24 @@ struct tenant {
     /* By the number that the worker knows; borrowed from offers. A number is
      * free again when the worker says so, or ends. */
     struct offer *numbered[SHARES_PER_TENANT_MAX];
-    struct door *doors; /* owned, a list in the policy's order */
+    struct door *doors;               /* owned, a list in the policy's order */
+    struct reservation *reservations; /* owned, a list; control.h */
     struct child worker;
     struct event *timer; /* owned; start-up limit, or back-off */
     unsigned backoff;    /* seconds to rest next time */
     unsigned restarts;
+    bool leaving;  /* the policy has it no more: freed when it is down */
     int64_t since; /* seconds; when it began to serve */
 };
 
 struct broker {
     struct plan *plan; /* owned */
     bool rootless;
+    int host_root;                                     /* owned; rootless: "/" as others see it */
     int worker_exe, helper_exe;                        /* owned; O_PATH */
     struct tenant *tenants;                            /* owned, a list in the policy's order */
     bool slots[CHILD_ID_BLOCK];                        /* whether a child has this number */
+    struct control *control;                           /* owned; NULL: none */
     struct event_base *base;                           /* owned */
     struct event *sigint, *sigterm, *sighup, *overdue; /* owned */
     bool up;                                           /* every tenant has served once */
@@ -172,6 +186,8 @@ int broker_run(struct plan *plan, bool check_only);
  * file says it (else file is NULL), and return r. */
 __attribute__((format(printf, 4, 5))) int broker_refuse(int r, const char *file, unsigned line,
                                                         const char *fmt, ...);
+/* From now on, what is refused goes there and not to the log; NULL: no more. */
+void broker_refuse_into(char *text, size_t room);
 /* End everything, with this exit code. Idempotent; the first code counts. */
 void broker_stop(struct broker *b, int exit_code);
 /* Something of a tenant changed: announce when all serve, leave when all are
@@ -191,6 +207,11 @@ int64_t broker_now(void);
 void offer_init(struct offer *o, const struct plan_share *plan);
 int offer_open(struct offer *o);
 int offer_reopen(struct offer *o);
+/* The path still leads to that directory. */
+int offer_recheck(const struct offer *o);
+/* Rootless, at run time: the path leads there from host_root too, so nothing
+ * was mounted on the way that we cannot see. */
+int offer_host_check(const struct offer *o, int host_root);
 int offer_identity(struct offer *o, bool rootless, unsigned slot);
 int offer_mount(const struct offer *o);
 int offer_channel(struct offer *o);
@@ -236,6 +257,9 @@ bool child_lives(const struct child *c);
 /* "blue/worker", "blue/tools"; valid until the next call. */
 const char *child_name(const struct child *c);
 uid_t child_id(unsigned slot);
+uid_t child_uid(const struct child *c);
+/* "worker", "helper-ro", "helper-rw" */
+const char *child_profile(const struct child *c);
 
 /* A number for a child's ids that no other has, or -1; and its return, when
  * the child that had it was reaped. */
@@ -245,7 +269,7 @@ void slot_put(struct broker *b, unsigned slot);
 /* boot.c: the Boot message of a child with its fds. 0 or -errno. */
 int boot_child(const struct child *c);
 /* What a worker has to know of a share, at its boot or later. */
-void share_boot_fill(Postern__V1__ShareBoot *m, const struct offer *o);
+void share_boot_fill(Postern__V1__ShareBoot *m, struct offer *o);
 
 /*
  * share.c: the life of one share. share_new: of that tenant, without a
@@ -294,6 +318,16 @@ void tenant_start_failed(struct tenant *t, int code);
 void tenant_door_closed(struct tenant *t);
 /* Nobody can come in any more, ever. */
 bool tenant_over(const struct tenant *t);
+
+/*
+ * control.c. control_open: as the plan has it; 0 or -errno after saying why.
+ * control_reloaded: the plan is another. control_outcome: a share is served
+ * (status 0), could not be (-errno, o->why), or is gone.
+ */
+int control_open(struct broker *b);
+void control_reloaded(struct broker *b);
+void control_close(struct broker *b);
+void control_outcome(const struct offer *o, int status, bool gone);
 
 /* announce.c: the mount commands, on standard output. */
 void announce(const struct broker *b);

@@ -66,6 +66,14 @@ child_id(unsigned slot)
     return CHILD_ID_BASE + ((unsigned)getpid() % CHILD_ID_BLOCKS) * CHILD_ID_BLOCK + slot;
 }
 
+uid_t
+child_uid(const struct child *c)
+{
+    if (c->offer != NULL)
+        return c->offer->uid;
+    return c->t->b->rootless ? geteuid() : child_id(c->slot);
+}
+
 int
 slot_take(struct broker *b)
 {
@@ -208,8 +216,8 @@ layers_wanted(const struct child *c)
     return all;
 }
 
-static const char *
-profile_wanted(const struct child *c)
+const char *
+child_profile(const struct child *c)
 {
     if (c->offer == NULL)
         return "worker";
@@ -230,7 +238,7 @@ layers_held(const struct child *c, unsigned layers)
 static void
 child_is_ready(struct child *c, const Postern__V1__Ready *m)
 {
-    if (c->ready || strcmp(m->profile, profile_wanted(c)) != 0) {
+    if (c->ready || strcmp(m->profile, child_profile(c)) != 0) {
         child_condemn(c, EXIT_VIOLATION);
         return;
     }

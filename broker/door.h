@@ -18,6 +18,17 @@ int door_tcp(struct door *d);
 int door_vsock(struct door *d);
 int door_inherited(struct door *d); /* inherit.c; also d->connected */
 
+/*
+ * Files of sockets. unix_bind: in place of one that nobody serves; *ret is
+ * what was made. unix_give: to that group, *ret; -ENOENT: there is none.
+ * unix_unlink: idempotent.
+ */
+int unix_bind(int fd, const char *path, struct unix_file *ret);
+int unix_give(const char *path, const char *group, gid_t *ret);
+void unix_unlink(const char *path, struct unix_file *f);
+/* Who may connect, as the plan has it. 0, or -errno after saying why. */
+int door_unix_group(const struct plan_listen *plan);
+
 /* Unlink the file that door_unix() made. */
 void door_unix_done(struct door *d);
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/fsuid.h>
@@ -33,11 +34,12 @@ is_stale(const struct sockaddr_un *sa)
         return -errno;
     if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno == EAGAIN)
         return -EADDRINUSE;
-    return errno == ECONNREFUSED ? 0 : -errno;
+    /* a server of packets (our control socket) is not spoken to like this */
+    return errno == ECONNREFUSED ? 0 : errno == EPROTOTYPE ? -EADDRINUSE : -errno;
 }
 
 static int
-bind_unix(int fd, const struct sockaddr_un *sa)
+bind_fresh(int fd, const struct sockaddr_un *sa)
 {
     int r;
 
@@ -54,55 +56,87 @@ bind_unix(int fd, const struct sockaddr_un *sa)
     return bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
 }
 
-static int
-unix_group(const struct plan_listen *plan)
+int
+unix_bind(int fd, const char *path, struct unix_file *ret)
 {
-    const struct group *g;
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct stat st;
+    int r;
+
+    if (strlen(path) >= sizeof(sa.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(sa.sun_path, path, strlen(path) + 1);
+    r = bind_fresh(fd, &sa);
+    if (r == 0 && lstat(path, &st) < 0)
+        r = -errno;
+    if (r == 0)
+        *ret = (struct unix_file){.dev = st.st_dev, .ino = st.st_ino};
+    return r;
+}
+
+/*
+ * sandbox_broker() has taken the right to give files away; but their owner may
+ * give them to a group that he is in, and who is in which is ours to say.
+ */
+static int
+give_as_member(const char *path, gid_t group)
+{
+    gid_t before[NGROUPS_MAX];
+    int n = getgroups(NGROUPS_MAX, before), r;
+
+    if (n < 0 || setgroups(1, &group) < 0)
+        return -errno;
+    r = lchown(path, (uid_t)-1, group) < 0 ? -errno : 0;
+    if (setgroups((size_t)n, before) < 0)
+        die("setgroups");
+    return r;
+}
+
+int
+unix_give(const char *path, const char *group, gid_t *ret)
+{
+    const struct group *g = getgrnam(group);
+
+    if (g == NULL)
+        return -ENOENT;
+    *ret = g->gr_gid;
+    if (lchown(path, (uid_t)-1, g->gr_gid) == 0)
+        return 0;
+    return errno == EPERM && geteuid() == 0 ? give_as_member(path, g->gr_gid) : -errno;
+}
+
+int
+door_unix_group(const struct plan_listen *plan)
+{
+    gid_t gid;
+    int r;
 
     if (plan->group == NULL)
         return chmod(plan->path, 0600) < 0 ? door_refused(-errno, plan) : 0;
-    g = getgrnam(plan->group);
-    if (g == NULL)
+    r = unix_give(plan->path, plan->group, &gid);
+    if (r == -ENOENT)
         return broker_refuse(-ENOENT, plan->file, plan->line,
                              "listen %s: there is no group \"%s\": create it or correct group =",
                              plan->address, plan->group);
-    if (lchown(plan->path, (uid_t)-1, g->gr_gid) < 0)
-        return broker_refuse(-errno, plan->file, plan->line,
+    if (r < 0)
+        return broker_refuse(r, plan->file, plan->line,
                              "listen %s: the socket cannot be given to group \"%s\": an ordinary "
                              "user has to be a member of it",
                              plan->address, plan->group);
     return chmod(plan->path, 0660) < 0 ? door_refused(-errno, plan) : 0;
 }
 
-static int
-unix_made(struct door *d)
-{
-    struct stat st;
-
-    if (lstat(d->plan->path, &st) < 0)
-        return -errno;
-    d->dev = st.st_dev;
-    d->ino = st.st_ino;
-    return 0;
-}
-
 int
 door_unix(struct door *d)
 {
     const struct plan_listen *plan = d->plan;
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
     int r;
 
-    if (strlen(plan->path) >= sizeof(sa.sun_path))
-        return door_refused(-ENAMETOOLONG, plan);
-    memcpy(sa.sun_path, plan->path, strlen(plan->path) + 1);
     d->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    r = d->fd < 0 ? -errno : bind_unix(d->fd, &sa);
-    if (r == 0)
-        r = unix_made(d);
+    r = d->fd < 0 ? -errno : unix_bind(d->fd, plan->path, &d->file);
     if (r < 0)
         return door_refused(r, plan);
-    r = unix_group(plan);
+    r = door_unix_group(plan);
     if (r < 0)
         return r;
     return listen(d->fd, DOOR_BACKLOG) < 0 ? door_refused(-errno, plan) : 0;
@@ -130,16 +164,23 @@ unlink_as_owner(const char *path)
 }
 
 void
-door_unix_done(struct door *d)
+unix_unlink(const char *path, struct unix_file *f)
 {
     struct stat st;
     int r = 0;
 
-    if (d->ino == 0 || lstat(d->plan->path, &st) < 0)
+    if (f->ino == 0 || lstat(path, &st) < 0)
         return;
-    if (st.st_dev == d->dev && st.st_ino == d->ino)
-        r = unlink_as_owner(d->plan->path);
+    if (st.st_dev == f->dev && st.st_ino == f->ino)
+        r = unlink_as_owner(path);
     if (r < 0)
-        (void)log_errno(r, "remove %s", d->plan->path);
-    d->ino = 0;
+        (void)log_errno(r, "remove %s", path);
+    f->ino = 0;
+}
+
+void
+door_unix_done(struct door *d)
+{
+    if (d->file.ino != 0)
+        unix_unlink(d->plan->path, &d->file);
 }

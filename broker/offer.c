@@ -115,6 +115,42 @@ offer_reopen(struct offer *o)
     return 0;
 }
 
+int
+offer_recheck(const struct offer *o)
+{
+    struct stat st;
+    size_t at = 0;
+    _clean(clean_fd) int fd = share_root_open(o->plan->path, o->plan->submounts, &st, &at);
+
+    if (fd < 0)
+        return refused(fd, o->plan, at);
+    if (st.st_dev != o->st.st_dev || st.st_ino != o->st.st_ino)
+        return refuse(-ESTALE, o->plan,
+                      "%s was replaced since it was reserved: remove the "
+                      "reservation and make another",
+                      o->plan->path);
+    return 0;
+}
+
+int
+offer_host_check(const struct offer *o, int host_root)
+{
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                           .resolve = RESOLVE_NO_SYMLINKS};
+    const char *below = o->plan->path[1] == '\0' ? "." : o->plan->path + 1;
+    _clean(clean_fd) int fd = (int)syscall(SYS_openat2, host_root, below, &how, sizeof(how));
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return refuse(-errno, o->plan, "%s: %s", o->plan->path, strerror(errno));
+    if (st.st_dev != o->st.st_dev || st.st_ino != o->st.st_ino)
+        return refuse(-EXDEV, o->plan,
+                      "%s is on a file system that was mounted after posternd started, which an "
+                      "ordinary user's posternd cannot see: start posternd again",
+                      o->plan->path);
+    return 0;
+}
+
 /* An ordinary user can lend nothing but itself. */
 static int
 identity_own(struct offer *o)

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "broker/broker.h"
+#include "broker/control.h"
 #include "ipc/log.h"
 
 static const bool may_go[SHARE_STATES_END][SHARE_STATES_END] = {
@@ -139,16 +139,17 @@ tell_gone(struct offer *o)
 static void
 share_settle(struct offer *o)
 {
-    struct tenant *t = o->t;
-
-    if (o->wanted && t->state == TENANT_SERVING) {
+    if (o->wanted && o->t->state == TENANT_SERVING) {
         share_go(o, SHARE_FAILED);
         return;
     }
+    control_outcome(o, o->result, true);
+    if (o->result < 0)
+        reservations_failed(o);
     if (o->number >= 0)
         return; /* the worker still has to say that it let go */
     share_go(o, SHARE_RESERVED);
-    if (!o->wanted)
+    if (!o->wanted && o->holders == 0)
         share_free(o);
 }
 
@@ -163,10 +164,21 @@ share_end(struct offer *o)
         share_settle(o);
 }
 
+/* Why whoever waits for it waits in vain, unless there is a reason already. */
+static void
+result(struct offer *o, int r, const char *text)
+{
+    if (o->result == 0 && o->state != SHARE_ADDED) {
+        o->result = r;
+        (void)snprintf(o->why, sizeof(o->why), "%s", text);
+    }
+}
+
 void
 share_stop(struct offer *o)
 {
     number_void(o);
+    result(o, -EAGAIN, "the tenant does not serve any more: try again");
     if (o->state == SHARE_RESERVED)
         return;
     if (o->state != SHARE_ENDING)
@@ -188,6 +200,7 @@ share_failed(struct offer *o)
 static void
 why(struct offer *o, const char *what)
 {
+    o->result = -EIO;
     (void)snprintf(o->why, sizeof(o->why), "%s%s%s", what, o->helper.said[0] == '\0' ? "" : ": ",
                    o->helper.said);
 }
@@ -205,6 +218,7 @@ on_timer(evutil_socket_t fd, short what, void *ctx)
         share_end(o);
         return;
     }
+    o->result = -ETIMEDOUT;
     (void)snprintf(o->why, sizeof(o->why), "%s not ready within %d s",
                    o->state == SHARE_HELPER ? "its helper was" : "the tenant's worker was",
                    START_SECONDS);
@@ -215,6 +229,9 @@ void
 share_leave(struct offer *o, uint32_t drain_ms)
 {
     o->wanted = false;
+    result(o, -ECANCELED, "it was removed meanwhile");
+    if (o->state == SHARE_DRAINING && drain_ms > 0)
+        return; /* the time is set */
     if (o->state == SHARE_RESERVED) {
         share_free(o);
     } else if (o->state == SHARE_ENDING) {
@@ -243,6 +260,7 @@ share_start(struct offer *o)
         return r;
     }
     o->why[0] = '\0';
+    o->result = 0;
     share_go(o, SHARE_HELPER);
     if (o->t->state == TENANT_SERVING)
         timer_set(o, START_SECONDS * 1000);
@@ -277,6 +295,9 @@ share_added(struct offer *o)
 {
     share_go(o, SHARE_ADDED);
     offer_channel_close(o);
+    o->wanted = true;
+    reservations_served(o);
+    control_outcome(o, 0, false);
 }
 
 bool
@@ -408,6 +429,7 @@ share_new(struct tenant *t, const struct plan_share *plan)
     }
     offer_init(o, plan);
     o->t = t;
+    share_id(t->plan->name, plan->name, o->id);
     o->number = -1;
     child_init(&o->helper, t, o, (unsigned)slot);
     o->timer = evtimer_new(t->b->base, on_timer, o);
@@ -422,11 +444,15 @@ share_new(struct tenant *t, const struct plan_share *plan)
 void
 share_free(struct offer *o)
 {
+    control_outcome(o, o->result, true);
+    reservations_forget(o);
     slot_put(o->t->b, o->helper.slot);
     LL_DELETE(o->t->offers, o);
     o->t->noffers--;
     offer_done(o);
     if (o->timer != NULL)
         event_free(o->timer);
+    plan_share_free(o->own);
+    free(o->settings);
     free(o);
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "broker/broker.h"
+#include "broker/control.h"
 #include "ipc/log.h"
 
 static const bool may_go[TENANT_STATES_END][TENANT_STATES_END] = {
@@ -287,6 +287,7 @@ tenant_done(struct tenant *t)
         door_done(d);
         free(d);
     }
+    reservations_done(t);
     while (t->offers != NULL)
         share_free(t->offers);
     if (t->timer != NULL)
