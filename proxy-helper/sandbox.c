@@ -42,8 +42,6 @@ static const struct rule rules[] = {
      {LONG_IS(4, 0)}},
     {SCMP_SYS(futex), IF_POOL, "pool.c: locks and conditions", ANY_FD, 0, {}},
     {SCMP_SYS(exit_group), ALWAYS, "the end, also of a violation", ANY_FD, 0, {}},
-    {SCMP_SYS(rt_sigreturn), ALWAYS, "return from a signal", ANY_FD, 0, {}},
-    {SCMP_SYS(restart_syscall), ALWAYS, "a wait goes on after a stop", ANY_FD, 0, {}},
 
     /* looking */
     {SCMP_SYS(openat),

@@ -104,8 +104,6 @@ static const struct rule rules[] = {
     {SCMP_SYS(munmap), ALWAYS, "free, channel_close", ANY_FD, 0, {}},
     {SCMP_SYS(brk), ALWAYS, "malloc", ANY_FD, 0, {}},
     {SCMP_SYS(exit_group), ALWAYS, "the end, also of a violation", ANY_FD, 0, {}},
-    {SCMP_SYS(rt_sigreturn), ALWAYS, "return from a signal", ANY_FD, 0, {}},
-    {SCMP_SYS(restart_syscall), ALWAYS, "a wait goes on after a stop", ANY_FD, 0, {}},
 };
 
 _Static_assert(CHILD_FDS_MAX + 16 < HELPER_FD_BASE, "the fds of a Boot message lie below");

@@ -127,6 +127,22 @@ reading_works(void **state)
     forget(c, node, 1);
 }
 
+static void
+what_is_not_in_memory_is_read_from_the_disk(void **state)
+{
+    struct contract *c = *state;
+    int fd = openat(c->root, "f", O_RDWR | O_CLOEXEC);
+    uint64_t node = walk_to(c, NODE_ROOT, "f"), file = open_read(c, node);
+
+    assert_int_equal(fsync(fd), 0);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    assert_int_equal(read_at(c, file, 0, 100), 5);
+    assert_memory_equal(c->client.ch.slab, "hello", 5);
+    close(fd);
+    close_file(c, file);
+    forget(c, node, 1);
+}
+
 #define CLAIM(f) cmocka_unit_test_setup_teardown(f, setup, contract_teardown)
 
 int
@@ -136,6 +152,7 @@ main(void)
         cmocka_unit_test(every_writing_operation_is_refused_before_it_is_decoded),
         CLAIM(every_writing_operation_on_a_real_file_changes_nothing),
         CLAIM(reading_works),
+        CLAIM(what_is_not_in_memory_is_read_from_the_disk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,27 @@ a_request_in_flight_is_answered_when_its_helper_dies(void **state)
     assert_int_equal(server_stop(s, SIGTERM), 0);
 }
 
+/* As a freezer or a debugger does. No call of theirs needs a signal handler or
+ * the call that restarts another. */
+static void
+children_that_were_stopped_go_on(void **state)
+{
+    struct server *s = *state;
+    struct server_child v[CHILDREN];
+    struct nc *c = server_attach(s, "rw");
+
+    children(s, v);
+    for (unsigned round = 0; round < 20; round++) {
+        for (size_t i = 0; i < CHILDREN; i++)
+            assert_int_equal(kill(v[i].pid, SIGSTOP), 0);
+        for (size_t i = 0; i < CHILDREN; i++)
+            assert_int_equal(kill(v[i].pid, SIGCONT), 0);
+        assert_int_equal(answers(c), 0);
+    }
+    nc_close(c);
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+}
+
 static struct nc *
 attach_again(const struct server *s, const char *share)
 {
@@ -327,6 +348,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_killed_helper_costs_its_own_share_only),
         CASE(a_request_in_flight_is_answered_when_its_helper_dies),
+        CASE(children_that_were_stopped_go_on),
         CASE(after_a_killed_worker_service_comes_back),
         CASE(a_worker_that_dies_brings_a_lost_share_back),
         CASE(it_ends_cleanly_while_a_tenant_rests),

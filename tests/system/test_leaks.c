@@ -154,6 +154,7 @@ reads_a_directory(struct nc *c)
     assert_int_equal(walk(c, ROOT, FID, NULL), 0);
     assert_int_equal(nc_lopen(c, FID, NINE_O_RDONLY, NULL, NULL), 0);
     assert_true(nc_readdir(c, FID, 0, 4096, ignore, NULL) > 0);
+    assert_true(nc_readdir(c, FID, 0, 4096, ignore, NULL) > 0); /* from the start again */
     assert_int_equal(nc_clunk(c, FID), 0);
 }
 
@@ -169,6 +170,22 @@ asks_about_a_file(struct nc *c)
     assert_int_equal(nc_setattr(c, FID, &mode), 0);
     assert_int_equal(nc_statfs(c, FID, &sfs), 0);
     assert_int_equal(nc_flush(c, 77), 0);
+    assert_int_equal(nc_clunk(c, FID), 0);
+}
+
+static void
+asks_about_what_is_read_only(struct nc *c)
+{
+    struct nc_statfs sfs;
+    uint64_t size = 0;
+    char target[64];
+
+    assert_int_equal(nc_statfs(c, ROOT, &sfs), 0);
+    assert_int_equal(walk(c, ROOT, FID, "link"), 0);
+    assert_int_equal(nc_readlink(c, FID, target, sizeof(target)), strlen("hello.txt"));
+    assert_int_equal(nc_clunk(c, FID), 0);
+    assert_int_equal(nc_xattrwalk(c, ROOT, FID, "user.none", &size), -ENODATA);
+    assert_int_equal(nc_xattrwalk(c, ROOT, FID, "", &size), 0);
     assert_int_equal(nc_clunk(c, FID), 0);
 }
 
@@ -195,6 +212,7 @@ static const struct {
     {"locks", locks_and_unlocks},
     {"readdir", reads_a_directory},
     {"getattr, setattr, statfs, flush", asks_about_a_file},
+    {"statfs, readlink, xattrs, read-only", asks_about_what_is_read_only},
     {"attach", attaches},
 };
 
