@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "broker/broker.h"
+#include "broker/verbs.h"
 #include "ipc/fd.h"
 #include "ipc/log.h"
 
@@ -20,7 +21,9 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static const char usage_text[] =
     "usage: posternd POLICY\n"
-    "       posternd check POLICY\n"
+    "       posternd check [--strict] POLICY\n"
+    "       posternd explain POLICY --tenant T --share S --op OP --path P [--xattr X] [--uid N]\n"
+    "       posternd policy print POLICY\n"
     "       posternd export DIR[:ro]... --listen ADDRESS...\n"
     "       posternd --show-sandbox | --version | --help\n"
     "ADDRESS: unix:PATH, tcp:127.0.0.1:PORT, vsock:PORT, systemd:NAME, fd:N\n"
@@ -65,28 +68,21 @@ plan_failed(char *why)
 
 /* The plan says which of the fds that we were started with stay open. */
 static int
-run(struct plan *plan, bool check_only)
+run(struct plan *plan)
 {
-    if (!check_only && inherit_only(plan) < 0) {
+    if (inherit_only(plan) < 0) {
         plan_free(plan);
         return EXIT_FAILED;
     }
-    return broker_run(plan, check_only);
+    return broker_run(plan, false);
 }
 
 static int
-run_policy(const char *file, bool check_only)
+run_policy(const char *file)
 {
     struct plan *plan = NULL;
-    char *why = NULL;
 
-    if (plan_load(file, &plan, &why) < 0) {
-        /* As it is, for editors and people that jump to file:line: */
-        fprintf(stderr, "%s\n", why != NULL ? why : "out of memory");
-        free(why);
-        return EXIT_FAILED;
-    }
-    return run(plan, check_only);
+    return verb_plan_load(file, &plan) < 0 ? EXIT_FAILED : run(plan);
 }
 
 static int
@@ -120,7 +116,7 @@ run_export(int argc, char **argv)
         return plan_failed(NULL);
     r = export_args(plan, argc, argv, &why);
     if (r == 0)
-        return run(plan, false);
+        return run(plan);
     plan_free(plan);
     return why == NULL && r == -EINVAL ? usage() : plan_failed(why);
 }
@@ -131,9 +127,29 @@ print(const char *s)
     return fputs(s, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILED : 0;
 }
 
+/* A verb that looks and serves nothing. */
+static bool
+verb_run(int argc, char **argv, int *ret)
+{
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } verbs[] = {{"check", verb_check}, {"explain", verb_explain}, {"policy", verb_policy}};
+
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (strcmp(verbs[i].name, argv[0]) != 0)
+            continue;
+        *ret = verbs[i].run(argc - 1, argv + 1);
+        return true;
+    }
+    return false;
+}
+
 int
 broker_main(int argc, char **argv)
 {
+    int r;
+
     log_to(LOG_TO_STDERR, "posternd");
     if (inherit_stdio() < 0)
         return EXIT_FAILED;
@@ -142,8 +158,8 @@ broker_main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc >= 2 && strcmp(argv[1], "export") == 0)
         return run_export(argc - 2, argv + 2);
-    if (argc >= 2 && strcmp(argv[1], "check") == 0)
-        return argc == 3 ? run_policy(argv[2], true) : usage();
+    if (argc >= 2 && verb_run(argc - 1, argv + 1, &r))
+        return r == VERB_USAGE ? usage() : r;
     if (argc != 2)
         return usage();
     if (strcmp(argv[1], "--show-sandbox") == 0)
@@ -152,5 +168,5 @@ broker_main(int argc, char **argv)
         return print("posternd " POSTERND_VERSION "\n");
     if (strcmp(argv[1], "--help") == 0)
         return print(usage_text);
-    return argv[1][0] == '-' ? usage() : run_policy(argv[1], false);
+    return argv[1][0] == '-' ? usage() : run_policy(argv[1]);
 }

@@ -231,6 +231,9 @@ bool door_is_open(const struct door *d);
 int door_handed_over(struct door *d);
 void door_worker_ended(struct door *d);
 void door_done(struct door *d);
+#define DOOR_REMOTE_WARNING                                                                        \
+    "listen %s: other machines can reach it, and 9P is neither encrypted nor authenticated: "      \
+    "whoever connects is the tenant's guest"
 void door_warn_remote(const struct plan_listen *plan);
 
 /*

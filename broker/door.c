@@ -98,9 +98,7 @@ is_remote(const struct sockaddr_storage *ss)
 void
 door_warn_remote(const struct plan_listen *plan)
 {
-    log_warn("listen %s: other machines can reach it, and 9P is neither encrypted nor "
-             "authenticated: whoever connects is the tenant's guest",
-             plan->address);
+    log_warn(DOOR_REMOTE_WARNING, plan->address);
 }
 
 int

@@ -61,6 +61,8 @@ int cli_no_verb(int argc, char *const *argv);
 int verb_serve(int argc, char **argv);
 int verb_export(int argc, char **argv);
 int verb_check(int argc, char **argv);
+int verb_explain(int argc, char **argv);
+int verb_policy_print(int argc, char **argv);
 int verb_show(int argc, char **argv);
 /* cli_files.c: the small 9P client. */
 int verb_ls(int argc, char **argv);

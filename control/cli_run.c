@@ -87,7 +87,7 @@ verb_serve(int argc, char **argv)
     return become_posternd(args);
 }
 
-/* posternd knows the verbs "export" and "check" by the same names. */
+/* posternd knows these verbs by the same names. */
 static int
 same_verb(int argc, char **argv)
 {
@@ -114,6 +114,22 @@ int
 verb_check(int argc, char **argv)
 {
     return same_verb(argc, argv);
+}
+
+int
+verb_explain(int argc, char **argv)
+{
+    return same_verb(argc, argv);
+}
+
+int
+verb_policy_print(int argc, char **argv)
+{
+    static char policy[] = "policy";
+    char *args[] = {daemon_name, policy, argv[0], argv[1], NULL};
+
+    (void)argc;
+    return become_posternd(args);
 }
 
 /* Let a program print the table it seals itself with. */

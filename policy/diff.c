@@ -57,24 +57,6 @@ differ(struct found *f, enum section section, const void *a, const void *b, char
     return at > 0;
 }
 
-static const struct plan_tenant *
-tenant_of(const struct plan *p, const char *name)
-{
-    for (size_t i = 0; i < p->ntenants; i++)
-        if (strcmp(p->tenants[i].name, name) == 0)
-            return &p->tenants[i];
-    return NULL;
-}
-
-static const struct plan_share *
-share_of(const struct plan_tenant *t, const char *name)
-{
-    for (size_t i = 0; i < t->nshares; i++)
-        if (strcmp(t->shares[i].name, name) == 0)
-            return &t->shares[i];
-    return NULL;
-}
-
 /* The same address with the same settings. */
 static bool
 has_listen(struct found *f, const struct plan_tenant *t, const struct plan_listen *l)
@@ -101,10 +83,10 @@ static void
 shares_diff(struct found *f, const struct plan_tenant *a, const struct plan_tenant *b)
 {
     for (size_t i = 0; i < a->nshares; i++)
-        if (share_of(b, a->shares[i].name) == NULL)
+        if (plan_share_find(b, a->shares[i].name) == NULL)
             add(f, (struct plan_change){CHANGE_SHARE_REMOVED, a, b, &a->shares[i], NULL, ""});
     for (size_t i = 0; i < b->nshares; i++) {
-        const struct plan_share *new = &b->shares[i], *old = share_of(a, new->name);
+        const struct plan_share *new = &b->shares[i], *old = plan_share_find(a, new->name);
         struct plan_change c = {CHANGE_SHARE_ADDED, a, b, old, new, ""};
 
         if (old != NULL && !differ(f, IN_SHARE, old, new, c.what, sizeof(c.what)))
@@ -151,11 +133,11 @@ plan_diff(const struct plan *old, const struct plan *new, struct plan_diff *ret)
     for (size_t i = 0; i < old->ntenants; i++) {
         const struct plan_tenant *t = &old->tenants[i];
 
-        if (tenant_of(new, t->name) == NULL)
+        if (plan_tenant_find(new, t->name) == NULL)
             add(&f, (struct plan_change){CHANGE_TENANT_REMOVED, t, NULL, NULL, NULL, ""});
     }
     for (size_t i = 0; i < new->ntenants; i++) {
-        const struct plan_tenant *t = &new->tenants[i], *was = tenant_of(old, t->name);
+        const struct plan_tenant *t = &new->tenants[i], *was = plan_tenant_find(old, t->name);
 
         if (was == NULL)
             add(&f, (struct plan_change){CHANGE_TENANT_ADDED, NULL, t, NULL, NULL, ""});

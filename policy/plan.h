@@ -151,6 +151,35 @@ bool plan_ids_overlap(const struct plan_share *a, const struct plan_share *b);
 /* "squash", "map", ... */
 const char *share_identity_name(enum share_identity id);
 
+/* By name; NULL: there is none. */
+const struct plan_tenant *plan_tenant_find(const struct plan *p, const char *name);
+const struct plan_share *plan_share_find(const struct plan_tenant *t, const char *name);
+/* Where the policy has a setting of a share, or of a tenant when sh is NULL; of
+ * that value of a list, when value is not NULL; where it opens the section, when
+ * it does not have it. */
+void plan_where(const struct plan *p, const struct plan_tenant *t, const struct plan_share *sh,
+                const char *setting, const char *value, const char **ret_file, unsigned *ret_line);
+
+/*
+ * May a guest do that? op: a name of ipc/ops.def or read, write, create,
+ * delete, rename, chmod, chown, setuid, device, list; path: from the share's
+ * root on. 0 and *ret, or -EINVAL and *ret_error: that is no question.
+ */
+struct plan_question {
+    const char *tenant, *share, *op, *path;
+    const char *xattr; /* name of an extended attribute, where op has one; else NULL */
+    bool has_uid;
+    uint32_t uid; /* who asks, in the guest */
+};
+struct plan_answer {
+    int err; /* what the guest gets; 0: allowed */
+    char why[512];
+    const char *file; /* the rule; borrowed from plan */
+    unsigned line;
+};
+int plan_explain(const struct plan *plan, const struct plan_question *q, struct plan_answer *ret,
+                 char **ret_error);
+
 /*
  * The plan as the one text that means it: defaults written out, sorted. Read
  * again it gives a plan that is printed the same. 0 or -errno.

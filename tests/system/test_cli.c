@@ -164,8 +164,8 @@ wrong_usage_is_exit_code_2_with_an_example(void **state)
 static void
 help_names_every_verb(void **state)
 {
-    static const char *const verbs[] = {"serve", "export", "check", "ls",   "cat",
-                                        "put",   "stat",   "show",  "help", "version"};
+    static const char *const verbs[] = {"serve", "export", "check", "explain", "policy", "ls",
+                                        "cat",   "put",    "stat",  "show",    "help",   "version"};
     struct server *s = *state;
 
     assert_int_equal(postern(s, "--help", NULL, NULL, NULL), 0);
