@@ -43,9 +43,11 @@ sandbox_fill(Postern__V1__SandboxBoot *m, const struct child *c)
     const struct tenant *t = c->t;
 
     postern__v1__sandbox_boot__init(m);
-    m->own_userns = t->b->rootless;
+    m->own_userns = t->b->rootless || (c->offer != NULL && c->offer->ids_count != 0);
     m->best_effort = t->plan->best_effort;
     if (c->offer != NULL) {
+        m->has_ids = c->offer->ids_count != 0;
+        m->ids = c->offer->ids_count;
         m->uid = c->offer->uid;
         m->gid = c->offer->gid;
     } else if (!t->b->rootless) {
@@ -107,6 +109,50 @@ below_fill(struct below_list *l, const struct offer *o, Postern__V1__HelperBoot 
     return 0;
 }
 
+/* The table of groups as a message. */
+struct groups_list {
+    Postern__V1__GroupsBoot *at; /* owned; what they point to is the plan's */
+    Postern__V1__GroupsBoot **p; /* owned */
+};
+
+static void
+groups_done(struct groups_list *l)
+{
+    free(l->at);
+    free(l->p);
+}
+
+static int
+identity_fill(struct groups_list *l, const struct offer *o, Postern__V1__HelperBoot *helper)
+{
+    const struct plan_share *plan = o->plan;
+
+    helper->has_identity = true;
+    helper->identity = plan->identity;
+    helper->has_ids = o->ids_count != 0;
+    helper->ids = o->ids_count;
+    helper->has_allow_devices = true;
+    helper->allow_devices = plan->identity == IDENTITY_HOST && plan->allow_devices;
+    helper->has_has_groups = true;
+    helper->has_groups = o->acts && plan->has_groups;
+    if (helper->has_groups == 0 || plan->ngroups == 0)
+        return 0;
+    l->at = calloc(plan->ngroups, sizeof(*l->at));
+    l->p = calloc(plan->ngroups, sizeof(Postern__V1__GroupsBoot *));
+    if (l->at == NULL || l->p == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < plan->ngroups; i++) {
+        postern__v1__groups_boot__init(&l->at[i]);
+        l->at[i].uid = plan->groups[i].uid;
+        l->at[i].n_gids = plan->groups[i].ngids;
+        l->at[i].gids = plan->groups[i].gids;
+        l->p[i] = &l->at[i];
+    }
+    helper->n_groups = plan->ngroups;
+    helper->groups = l->p;
+    return 0;
+}
+
 static int
 boot_helper(const struct child *c)
 {
@@ -116,6 +162,7 @@ boot_helper(const struct child *c)
     struct fd_list l = {.n = 0};
     static struct below_list below; /* too large for a stack */
     _clean(clean_fd) int mount_fd = offer_mount(o);
+    _clean(groups_done) struct groups_list groups = {0};
     int r;
 
     if (mount_fd < 0)
@@ -123,6 +170,9 @@ boot_helper(const struct child *c)
     r = below_fill(&below, o, &helper);
     if (r < 0)
         return log_errno(r, "share %s: what is mounted below %s", plan->name, plan->path);
+    r = identity_fill(&groups, o, &helper);
+    if (r < 0)
+        return log_errno(r, "share %s: its groups", plan->name);
     helper.share = plan->name;
     helper.read_only = plan->access == ACCESS_READ_ONLY;
     helper.present_uid = plan->has_present ? plan->present_uid : o->owner_uid;
@@ -171,6 +221,8 @@ share_boot_fill(Postern__V1__ShareBoot *m, struct offer *o)
     m->name = o->plan->name;
     m->read_only = o->plan->access == ACCESS_READ_ONLY;
     m->id = o->id;
+    m->has_ids = o->ids_count != 0;
+    m->ids = o->ids_count;
 }
 
 static void

@@ -88,7 +88,9 @@ struct offer {
     gid_t owner_gid;
     uid_t uid; /* the helper's */
     gid_t gid;
-    bool idmap; /* the mount shows owner as uid:gid */
+    bool idmap;                    /* the mount shows owner as uid:gid */
+    bool acts;                     /* identity = map, host: as the guest's users, not as one */
+    uint32_t ids_first, ids_count; /* map: of the host, those of its user namespace; else 0 */
     /* The channel to the worker, from the helper's start until the worker has
      * it; owned, else -1. */
     int channel_fd, to_helper_fd, to_worker_fd;

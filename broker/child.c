@@ -36,6 +36,7 @@ static const struct {
     {LAYER_EMPTY_ROOT, "empty root"},
     {LAYER_SHARE_READ_ONLY, "read-only mount"},
     {LAYER_NO_CAPS, "no capabilities"},
+    {LAYER_FEW_CAPS, "only the capabilities of its identity"},
     {LAYER_NO_NEW_PRIVS, "no new privileges"},
     {LAYER_LANDLOCK, "Landlock"},
     {LAYER_SECCOMP, "seccomp"},
@@ -209,6 +210,8 @@ layers_wanted(const struct child *c)
     unsigned all = LAYER_NAMESPACES | LAYER_EMPTY_ROOT | LAYER_NO_CAPS | LAYER_NO_NEW_PRIVS |
                    LAYER_LANDLOCK | LAYER_SECCOMP;
 
+    if (c->offer != NULL && c->offer->acts)
+        all ^= (unsigned)LAYER_NO_CAPS | (unsigned)LAYER_FEW_CAPS;
     if (c->offer != NULL && c->offer->plan->access == ACCESS_READ_ONLY)
         all |= LAYER_SHARE_READ_ONLY;
     if (c->t->plan->best_effort)
@@ -221,6 +224,8 @@ child_profile(const struct child *c)
 {
     if (c->offer == NULL)
         return "worker";
+    if (c->offer->acts)
+        return c->offer->plan->access == ACCESS_READ_ONLY ? "helper-ro-ids" : "helper-rw-ids";
     return c->offer->plan->access == ACCESS_READ_ONLY ? "helper-ro" : "helper-rw";
 }
 
@@ -388,6 +393,12 @@ child_exec(struct child *c)
     struct spawn s = {.exe_fd = c->offer != NULL ? c->t->b->helper_exe : c->t->b->worker_exe,
                       .name = c->offer != NULL ? "postern-helper" : "postern-worker",
                       .own_userns = c->t->b->rootless};
+
+    if (c->offer != NULL && c->offer->ids_count != 0) {
+        s.own_userns = true;
+        s.ids_first = c->offer->ids_first;
+        s.ids_count = c->offer->ids_count;
+    }
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "broker/broker.h"
@@ -180,8 +181,42 @@ identity_plain(struct offer *o)
     return 0;
 }
 
+/* What a guest's kernel would say of a tree that none of its users owns: that
+ * nobody does. */
+static void
+warn_foreign_root(const struct offer *o)
+{
+    const struct plan_share *p = o->plan;
+
+    if (o->st.st_uid - p->ids_first >= p->ids_count || o->st.st_gid - p->ids_first >= p->ids_count)
+        log_warn("share %s: %s belongs to %u:%u, which is none of its ids (%u+%u): to its guest "
+                 "it is nobody's; chown it to %u:%u if it is to be the root's",
+                 p->name, p->path, o->st.st_uid, o->st.st_gid, p->ids_first, p->ids_count,
+                 p->ids_first, p->ids_first);
+}
+
+/* The helper is root of a user namespace that knows no other id. */
 static int
-identity_root(struct offer *o, unsigned slot)
+identity_map(struct offer *o)
+{
+    o->acts = true;
+    o->ids_first = o->plan->ids_first;
+    o->ids_count = o->plan->ids_count;
+    warn_foreign_root(o);
+    return 0;
+}
+
+/* Root of the host, with the capabilities that make it that over files. */
+static int
+identity_host(struct offer *o)
+{
+    o->acts = true;
+    return 0;
+}
+
+/* Models that are one user on the disk. */
+static int
+identity_one(struct offer *o, unsigned slot)
 {
     _clean(clean_fd) int fd = -1;
 
@@ -196,10 +231,54 @@ identity_root(struct offer *o, unsigned slot)
     return fd < 0 ? log_errno(fd, "share %s: mount %s", o->plan->name, o->plan->path) : 0;
 }
 
+/* Where the guest's owners are kept in extended attributes, there must be
+ * some. */
+static int
+check_user_xattrs(const struct offer *o)
+{
+    char path[32];
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", o->root_fd);
+    if (getxattr(path, "user.virtfs.uid", NULL, 0) >= 0 || errno != EOPNOTSUPP)
+        return 0;
+    return refuse(-EOPNOTSUPP, o->plan,
+                  "the file system of %s has no user extended attributes, which identity = stored "
+                  "keeps owners in: use one that has (ext4, xfs, btrfs, tmpfs since Linux 6.6), or "
+                  "another identity",
+                  o->plan->path);
+}
+
+static int
+identity_rootless(struct offer *o)
+{
+    enum share_identity id = o->plan->identity;
+
+    if (id == IDENTITY_MAP || id == IDENTITY_HOST)
+        return refuse(-EPERM, o->plan,
+                      "identity = %s needs posternd to run as root, an ordinary user is but one "
+                      "id: use squash or stored",
+                      id == IDENTITY_MAP ? "map" : "host");
+    return identity_own(o);
+}
+
 int
 offer_identity(struct offer *o, bool rootless, unsigned slot)
 {
-    return rootless ? identity_own(o) : identity_root(o, slot);
+    int r = o->plan->identity == IDENTITY_STORED ? check_user_xattrs(o) : 0;
+
+    if (o->plan->identity == IDENTITY_STORED)
+        return refuse(-EOPNOTSUPP, o->plan, "identity = %s is not built yet: use squash or map",
+                      "stored");
+
+    if (r < 0)
+        return r;
+    if (rootless)
+        return identity_rootless(o);
+    if (o->plan->identity == IDENTITY_MAP)
+        return identity_map(o);
+    if (o->plan->identity == IDENTITY_HOST)
+        return identity_host(o);
+    return identity_one(o, slot);
 }
 
 int

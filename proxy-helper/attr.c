@@ -42,8 +42,8 @@ attr_new(struct share *sh, const struct statx *st)
     a->nlink = st->stx_nlink;
     if (S_ISDIR(st->stx_mode) && names_filter(&sh->names))
         a->nlink = 1; /* it counts directories that are not shown; 1: it does not count */
-    a->uid = sh->present_uid;
-    a->gid = sh->present_gid;
+    a->uid = identity_switches(&sh->identity) ? st->stx_uid : sh->present_uid;
+    a->gid = identity_switches(&sh->identity) ? st->stx_gid : sh->present_gid;
     a->rdev = makedev(st->stx_rdev_major, st->stx_rdev_minor);
     a->size = st->stx_size;
     a->blocks = st->stx_blocks;

@@ -46,6 +46,39 @@ payload_of(struct share *sh, const struct op_info *op, const struct frame *f)
     return p;
 }
 
+static ProtobufCMessage *
+reply_new(struct share *sh, const struct op_info *op)
+{
+    ProtobufCMessage *rep = msg_new(&sh->arena, op->rep);
+
+    if (rep == NULL)
+        bug("no room in the arena for the reply of %s", op->name);
+    return rep;
+}
+
+/* As the user whose request it is; and where groups of his that only his
+ * kernel knows may make a difference, once more with them. A handler that was
+ * refused has changed nothing that it would not do again. */
+static int
+run(struct share *sh, const struct op_info *op, const ProtobufCMessage *req, ProtobufCMessage **rep)
+{
+    const struct frame *f = sh->call.frame;
+    bool lends = identity_may_lend(&sh->identity, f->uid);
+    int r;
+
+    identity_be(&sh->identity, f->uid, f->gid);
+    if (!lends || !identity_wants_groups(f->op, req)) {
+        r = calls[f->op](sh, req, *rep);
+        if (!lends || !identity_was_refused(f->op, r, *rep))
+            return r;
+        *rep = reply_new(sh, op);
+    }
+    identity_lend_begin(&sh->identity, f->op, req);
+    r = calls[f->op](sh, req, *rep);
+    identity_lend_end();
+    return r;
+}
+
 int
 dispatch(struct share *sh, const struct frame *f, const uint8_t *body, size_t n,
          const ProtobufCMessage **ret_rep)
@@ -65,12 +98,14 @@ dispatch(struct share *sh, const struct frame *f, const uint8_t *body, size_t n,
         violation("worker sent a malformed %s", op->name);
     if (msg_check(req) < 0)
         violation("worker sent %s with a bad name or key", op->name);
-    rep = msg_new(&sh->arena, op->rep);
-    if (rep == NULL)
-        bug("no room in the arena for the reply of %s", op->name);
+    if (!identity_has(&sh->identity, f->uid, f->gid))
+        violation("worker sent %s of user %u, group %u", op->name, f->uid, f->gid);
+    rep = reply_new(sh, op);
     sh->call = (struct call){.frame = f, .payload = payload_of(sh, op, f)};
     nodes_next_request(&sh->nodes);
-    *ret_rep = rep;
     r = names_check(&sh->names, f->op, req);
-    return r < 0 ? r : calls[f->op](sh, req, rep);
+    if (r == 0)
+        r = run(sh, op, req, &rep);
+    *ret_rep = rep;
+    return r;
 }

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -38,6 +39,10 @@ show_sandbox(void)
     helper_profile(&p, true, MAY_XATTRS);
     sandbox_print(stdout, &p);
     helper_profile(&p, false, MAY_XATTRS);
+    sandbox_print(stdout, &p);
+    helper_profile(&p, true, MAY_XATTRS | MAY_IDS);
+    sandbox_print(stdout, &p);
+    helper_profile(&p, false, MAY_XATTRS | MAY_IDS | MAY_SET_ID);
     sandbox_print(stdout, &p);
     return 0;
 }
@@ -155,6 +160,58 @@ take_names(const Postern__V1__HelperBoot *b)
             violation("the broker sent name %zu of the root, which is too much", i);
 }
 
+/* The table of groups outlives the message it came in. */
+static void
+take_groups(const Postern__V1__HelperBoot *b)
+{
+    struct id_row *rows = calloc(b->n_groups + 1, sizeof(*rows));
+
+    if (rows == NULL)
+        die("no memory");
+    for (size_t i = 0; i < b->n_groups; i++) {
+        const Postern__V1__GroupsBoot *g = b->groups[i];
+        uint32_t *gids = calloc(g->n_gids + 1, sizeof(*gids));
+
+        if (gids == NULL)
+            die("no memory");
+        if (g->n_gids > 0)
+            (void)memcpy(gids, g->gids, g->n_gids * sizeof(*gids));
+        rows[i] = (struct id_row){.uid = g->uid, .gids = gids, .n = g->n_gids};
+    }
+    share.identity.row = rows;
+    share.identity.nrows = b->n_groups;
+    share.identity.has_rows = b->has_groups != 0;
+}
+
+static void
+take_identity(const Postern__V1__HelperBoot *b)
+{
+    struct identity *id = &share.identity;
+
+    if (b->identity > IDENTITY_HOST || (b->identity == IDENTITY_MAP && b->ids == 0))
+        violation("the broker sent identity %u with %u ids", b->identity, b->ids);
+    id->model = (enum share_identity)b->identity;
+    id->ids = b->ids;
+    id->reads_acls = b->xattrs != 0;
+    id->devices = b->allow_devices != 0;
+    take_groups(b);
+}
+
+/* What the identity model and the policy add to the plain profile. */
+static unsigned
+may_of(const struct share *sh)
+{
+    unsigned may = sh->xattrs != 0 ? (unsigned)MAY_XATTRS : 0;
+
+    if (sh->allow_set_id)
+        may |= (unsigned)MAY_SET_ID;
+    if (identity_switches(&sh->identity))
+        may |= (unsigned)MAY_IDS;
+    if (sh->identity.devices)
+        may |= (unsigned)MAY_DEVICES;
+    return may;
+}
+
 /* Everything between the boot message, which is taken over, and the first
  * request. */
 static void
@@ -166,13 +223,12 @@ start(Postern__V1__Boot *b, int fds[NBOOT_FDS])
     struct share_limits limits;
 
     share.read_only = b->helper->read_only != 0;
-    share.allow_set_id = b->helper->allow_set_id != 0;
+    take_identity(b->helper);
+    share.allow_set_id = b->helper->allow_set_id != 0 || identity_switches(&share.identity);
     share.xattrs = b->helper->xattrs;
     share.present_uid = b->helper->present_uid;
     share.present_gid = b->helper->present_gid;
-    helper_profile(&p, share.read_only,
-                   (share.allow_set_id ? (unsigned)MAY_SET_ID : 0) |
-                       (share.xattrs != 0 ? (unsigned)MAY_XATTRS : 0));
+    helper_profile(&p, share.read_only, may_of(&share));
     take_mounts(b->helper);
     take_names(b->helper);
     p.submounts = share.mounts.mode != SUBMOUNTS_REFUSE;
@@ -184,6 +240,7 @@ start(Postern__V1__Boot *b, int fds[NBOOT_FDS])
     p.uid = b->sandbox->uid;
     p.gid = b->sandbox->gid;
     p.own_userns = b->sandbox->own_userns != 0;
+    p.ids = b->sandbox->ids;
     p.best_effort = b->sandbox->best_effort != 0;
     p.nofile = share_out_fds(b->helper, &limits);
 

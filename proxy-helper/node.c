@@ -11,6 +11,7 @@
 
 #include "ipc/fd.h"
 #include "ipc/log.h"
+#include "proxy-helper/identity.h"
 #include "proxy-helper/node.h"
 #include "proxy-helper/path.h"
 
@@ -265,15 +266,28 @@ rescue(struct nodes *t, struct node *n)
     return r;
 }
 
-int
-node_fd(struct nodes *t, struct node *n)
+/* The guest's user came here once: that we dropped the fd is not his to pay
+ * for, whoever may search the directories on the way by now. */
+static int
+make_fd(struct nodes *t, struct node *n)
 {
-    int r = n->fd >= 0 ? 0 : reopen(t, n);
+    struct identity_was was = identity_root_begin();
+    int r = reopen(t, n);
 
     if (r == -ESTALE)
         r = rescue(t, n);
+    identity_root_end(&was);
+    return r;
+}
+
+int
+node_fd(struct nodes *t, struct node *n)
+{
+    int r = n->fd >= 0 ? 0 : make_fd(t, n);
+
     if (r < 0)
         return r;
+    identity_used(n->fd);
     n->stamp = t->stamp;
     n->recent = true;
     return n->fd;

@@ -76,6 +76,7 @@ io_start(struct share *sh, struct file *f, const struct job *what)
         violation("worker has more than %d requests in flight", IN_FLIGHT_MAX);
     *j = *what;
     j->frame = *sh->call.frame;
+    j->identity = &sh->identity;
     j->buf = sh->call.payload;
     j->fd = f->fd;
     j->file = (uint64_t)(f - sh->files.at);

@@ -105,22 +105,32 @@ add_set_id(int dir, const char *name, uint32_t mode)
     return S_ISREG(st.stx_mode) ? path_chmod(fd, mode & 07777) : 0;
 }
 
+/* Which nodes can be made here. The kernel asks who makes a device. */
+static int
+check_type(const struct share *sh, uint32_t type, uint64_t rdev)
+{
+    if (type == S_IFCHR || type == S_IFBLK)
+        return sh->identity.devices ? 0 : -EPERM;
+    if (type == S_IFDIR)
+        return -EPERM;
+    return (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) || rdev != 0 ? -EINVAL : 0;
+}
+
 int
 op_mknod(struct share *sh, const Postern__V1__MknodReq *req, Postern__V1__MknodRep *rep)
 {
     uint32_t type = (req->mode & S_IFMT) == 0 ? S_IFREG : req->mode & S_IFMT;
     char name[NAME_BUF];
     struct node *n;
-    int dir = node_use(&sh->nodes, req->dir, &n);
+    int dir = node_use(&sh->nodes, req->dir, &n), r;
 
     if (dir < 0)
         return dir;
-    if (type == S_IFCHR || type == S_IFBLK || type == S_IFDIR)
-        return -EPERM;
-    if ((type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) || req->rdev != 0)
-        return -EINVAL;
+    r = check_type(sh, type, req->rdev);
+    if (r < 0)
+        return r;
     name_copy(name, &req->name);
-    if (mknodat(dir, name, type | (req->mode & 01777), 0) < 0)
+    if (mknodat(dir, name, type | (req->mode & 01777), req->rdev) < 0)
         return -errno;
     if (sh->allow_set_id && type == S_IFREG && (req->mode & (S_ISUID | S_ISGID)) != 0)
         (void)add_set_id(dir, name, req->mode);

@@ -1,6 +1,6 @@
 /*
  * Changing attributes: first everything that can be refused without trying,
- * then size, mode and times, in the order that lets each stand.
+ * then size, owner, mode and times, in the order that lets each stand.
  *
  * Runs in: helper.   Trusts: dispatch for access.   Owns: nothing.
  */
@@ -15,10 +15,15 @@
 
 #define NSEC_PER_SEC 1000000000u
 
-/* Squash: the one owner that is shown may be "set", nobody else. */
+/* Squash: the one owner that is shown may be "set", nobody else. Else it is an
+ * id that the guest has, and the kernel says whether he may. */
 static int
 check_owner(const struct share *sh, const Postern__V1__SetattrReq *req)
 {
+    if (sh->identity.model != IDENTITY_SQUASH)
+        return identity_has(&sh->identity, req->has_uid ? req->uid : 0, req->has_gid ? req->gid : 0)
+                   ? 0
+                   : -EINVAL;
     if (req->has_uid && req->uid != sh->present_uid)
         return -EPERM;
     if (req->has_gid && req->gid != sh->present_gid)
@@ -94,6 +99,26 @@ set_size(struct share *sh, const struct node *n, int fd, const Postern__V1__Seta
     return ftruncate(mine, (off_t)req->size) < 0 ? -errno : 0;
 }
 
+/* Who cuts a set-id file short asks for its mode without these bits as well.
+ * The kernel took them away with the content; to ask again takes the owner. */
+static int
+set_mode(int fd, const Postern__V1__SetattrReq *req)
+{
+    struct statx st;
+
+    if (req->has_size && path_stat(fd, &st) == 0 && (st.stx_mode & 07777) == (req->mode & 07777))
+        return 0;
+    return path_chmod(fd, req->mode & 07777);
+}
+
+static int
+set_owner(struct share *sh, int fd, const Postern__V1__SetattrReq *req)
+{
+    if (sh->identity.model == IDENTITY_SQUASH || (!req->has_uid && !req->has_gid))
+        return 0;
+    return path_chown(fd, req->has_uid ? req->uid : ID_NONE, req->has_gid ? req->gid : ID_NONE);
+}
+
 int
 op_setattr(struct share *sh, const Postern__V1__SetattrReq *req, Postern__V1__SetattrRep *rep)
 {
@@ -111,10 +136,15 @@ op_setattr(struct share *sh, const Postern__V1__SetattrReq *req, Postern__V1__Se
         r = check_size(n, req);
     if (r == 0)
         r = take_times(req, ts);
-    if (r == 0 && req->has_size)
+    if (r == 0 && req->has_size) {
         r = set_size(sh, n, fd, req);
-    if (r == 0 && req->has_mode) /* after size, which takes set-id bits away */
-        r = path_chmod(fd, req->mode & 07777);
+        if (ts[1].tv_nsec == UTIME_NOW)
+            ts[1].tv_nsec = UTIME_OMIT; /* so it is; and who does not own it may not ask for it */
+    }
+    if (r == 0)
+        r = set_owner(sh, fd, req);
+    if (r == 0 && req->has_mode) /* after size and owner, which take set-id bits away */
+        r = set_mode(fd, req);
     if (r == 0 && (ts[0].tv_nsec != UTIME_OMIT || ts[1].tv_nsec != UTIME_OMIT))
         r = path_times(fd, ts);
     return r < 0 ? r : attr_of(sh, fd, &rep->attr);

@@ -118,6 +118,13 @@ path_chmod(int fd, mode_t mode)
 }
 
 int
+path_chown(int fd, uint32_t uid, uint32_t gid)
+{
+    must_be_fd(fd);
+    return syscall(SYS_fchownat, fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+int
 path_times(int fd, const struct timespec ts[2])
 {
     must_be_fd(fd);

@@ -38,8 +38,10 @@ int path_reopen(int fd, mode_t type, int flags);
 int path_stat(int fd, struct statx *ret);
 int path_stat_name(int dir, const char *name, struct statx *ret);
 
-/* chmod(2), utimensat(2) and link(2) of the file behind an O_PATH fd. */
+/* chmod(2), chown(2), utimensat(2) and link(2) of the file behind an O_PATH fd. */
 int path_chmod(int fd, mode_t mode);
+/* chown(2), of a symlink itself; ID_NONE: as it is. */
+int path_chown(int fd, uint32_t uid, uint32_t gid);
 int path_times(int fd, const struct timespec ts[2]);
 int path_link(int fd, int dir, const char *name);
 /* Extended attributes, as getxattr(2) and its sisters; the size where there

@@ -83,6 +83,7 @@ pool_thread(void *arg)
         if (j == NULL)
             break;
         (void)pthread_mutex_unlock(&p->lock);
+        identity_be(j->identity, j->frame.uid, j->frame.gid);
         j->run(j);
         (void)pthread_mutex_lock(&p->lock);
         queue_put(&p->done, j);

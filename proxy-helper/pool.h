@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "ipc/channel.h"
+#include "proxy-helper/identity.h"
 
 #define POOL_THREADS 4
 
@@ -20,8 +21,9 @@ struct pool;
 struct job {
     /* What to do; owns nothing. It sets done or status. */
     void (*run)(struct job *j);
-    struct frame frame; /* of the request */
-    uint64_t file;      /* index into the table of open files */
+    struct frame frame;              /* of the request, and so of its user */
+    const struct identity *identity; /* borrowed; how a thread becomes him */
+    uint64_t file;                   /* index into the table of open files */
     uint64_t offset;
     uint8_t *buf;   /* borrowed from the slab */
     uint32_t count; /* bytes wanted */

@@ -8,6 +8,7 @@
 #include "proxy-helper/sandbox.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -17,6 +18,8 @@ enum {
     IF_SET_ID = 1u << 16,    /* set-id = allow */
     IF_NO_SET_ID = 1u << 17, /* the default */
     IF_XATTRS = 1u << 18,    /* some are offered, as is the default */
+    IF_IDS = 1u << 19,       /* identity = map, host */
+    IF_DEVICES = 1u << 20,   /* devices = allow */
 };
 
 #define OPEN_READING (O_PATH | O_NOFOLLOW | O_DIRECTORY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
@@ -95,6 +98,18 @@ static const struct rule rules[] = {
      {ARG_ONLY(4, XATTR_CREATE | XATTR_REPLACE)}},
     {SCMP_SYS(removexattr), IF_WRITABLE | IF_XATTRS, "op_removexattr", ANY_FD, 0, {}},
 
+    {SCMP_SYS(fchownat),
+     IF_WRITABLE | IF_IDS,
+     "op_setattr: owner",
+     ANY_FD,
+     1,
+     {ARG_IS(4, AT_EMPTY_PATH)}},
+
+    /* whose request it is */
+    {SCMP_SYS(setfsuid), IF_IDS, "identity.c: the user; the namespace has no other", ANY_FD, 0, {}},
+    {SCMP_SYS(setfsgid), IF_IDS, "identity.c: his group", ANY_FD, 0, {}},
+    {SCMP_SYS(setgroups), IF_IDS, "identity.c: his other groups", ANY_FD, 0, {}},
+
     /* names */
     {SCMP_SYS(mkdirat), IF_WRITABLE, "op_mkdir", ANY_FD, 1, {ARG_ONLY(2, 01777)}},
     {SCMP_SYS(symlinkat), IF_WRITABLE, "op_symlink", ANY_FD, 0, {}},
@@ -117,6 +132,18 @@ static const struct rule rules[] = {
      ANY_FD,
      2,
      {ARG_MASKED(2, ~01777u, S_IFSOCK), ARG_IS(3, 0)}},
+    {SCMP_SYS(mknodat),
+     IF_WRITABLE | IF_DEVICES,
+     "op_mknod: character device",
+     ANY_FD,
+     1,
+     {ARG_MASKED(2, ~01777u, S_IFCHR)}},
+    {SCMP_SYS(mknodat),
+     IF_WRITABLE | IF_DEVICES,
+     "op_mknod: block device",
+     ANY_FD,
+     1,
+     {ARG_MASKED(2, ~01777u, S_IFBLK)}},
     {SCMP_SYS(unlinkat),
      IF_WRITABLE,
      "op_unlink, op_remove",
@@ -126,18 +153,48 @@ static const struct rule rules[] = {
     {SCMP_SYS(renameat2), IF_WRITABLE, "op_rename, op_rename_node", ANY_FD, 1, {ARG_IS(4, 0)}},
 };
 
+/* What makes a user's root a root, on what the namespace maps. */
+static const unsigned root_caps[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
+                                     CAP_FSETID, CAP_SETUID,       CAP_SETGID};
+
+static uint64_t
+caps_of(unsigned may)
+{
+    uint64_t caps = 0;
+
+    if ((may & MAY_IDS) == 0)
+        return 0;
+    for (size_t i = 0; i < sizeof(root_caps) / sizeof(root_caps[0]); i++)
+        caps |= (uint64_t)1 << root_caps[i];
+    return (may & MAY_DEVICES) != 0 ? caps | (uint64_t)1 << CAP_MKNOD : caps;
+}
+
 void
 helper_profile(struct sandbox_profile *p, bool read_only, unsigned may)
 {
+    static const char *const names[2][2] = {{"helper-rw", "helper-rw-ids"},
+                                            {"helper-ro", "helper-ro-ids"}};
+    static const struct {
+        enum helper_may may;
+        unsigned when;
+    } conditions[] = {{MAY_SET_ID, IF_SET_ID},
+                      {MAY_XATTRS, IF_XATTRS},
+                      {MAY_IDS, IF_IDS},
+                      {MAY_DEVICES, IF_DEVICES}};
+
     *p = (struct sandbox_profile){
-        .name = read_only ? "helper-ro" : "helper-rw",
+        .name = names[read_only][(may & MAY_IDS) != 0],
         .rules = rules,
         .nrules = sizeof(rules) / sizeof(rules[0]),
         .when = IF_POOL | (read_only ? (unsigned)IF_READ_ONLY : (unsigned)IF_WRITABLE) |
-                ((may & MAY_SET_ID) != 0 ? (unsigned)IF_SET_ID : (unsigned)IF_NO_SET_ID) |
-                ((may & MAY_XATTRS) != 0 ? (unsigned)IF_XATTRS : 0),
+                ((may & MAY_SET_ID) == 0 ? (unsigned)IF_NO_SET_ID : 0),
         .mount_fd = -1,
         .read_only = read_only,
         .file_size = read_only ? 0 : RLIM_INFINITY,
+        .caps = caps_of(may),
+        .devices = (may & MAY_DEVICES) != 0,
     };
+    for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
+        if ((may & conditions[i].may) != 0)
+            p->when |= conditions[i].when;
 }

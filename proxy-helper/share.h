@@ -11,6 +11,7 @@
 #include "ipc/msg.h"
 #include "ipc/share.h"
 #include "proxy-helper/file.h"
+#include "proxy-helper/identity.h"
 #include "proxy-helper/mount.h"
 #include "proxy-helper/names.h"
 #include "proxy-helper/node.h"
@@ -29,6 +30,7 @@ struct share {
     unsigned xattrs;      /* enum xattr_share bits: what the guest may use */
     uint32_t present_uid; /* the owner that every file shows */
     uint32_t present_gid;
+    struct identity identity;
     struct mounts mounts;
     struct names names; /* which names the guest gets to know */
     struct nodes nodes;

@@ -1,6 +1,7 @@
 /*
  * User namespaces and their id maps: for a rootless child, which has one id
- * and is its root; and for a mount that shows the disk's owner as another.
+ * and is its root; for the helper of a share whose guest has a range of ids; and for a mount that
+ * shows the disk's owner as another.
  *
  * Runs in: broker; idmap_self() also in a child before its exec.
  * Trusts: nobody.
@@ -41,12 +42,18 @@ idmap_write(const char *path, const char *text)
 }
 
 static int
+map_range(const char *path, unsigned inside, unsigned outside, unsigned count)
+{
+    char text[48];
+
+    (void)snprintf(text, sizeof(text), "%u %u %u\n", inside, outside, count);
+    return idmap_write(path, text);
+}
+
+static int
 map_one(const char *path, unsigned inside, unsigned outside)
 {
-    char text[32];
-
-    (void)snprintf(text, sizeof(text), "%u %u 1\n", inside, outside);
-    return idmap_write(path, text);
+    return map_range(path, inside, outside, 1);
 }
 
 int
@@ -92,6 +99,20 @@ map_child(pid_t pid, uid_t disk_uid, uid_t uid, gid_t disk_gid, gid_t gid)
         return r;
     (void)snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
     return map_one(path, disk_gid, gid);
+}
+
+int
+idmap_child(pid_t pid, uint32_t first, uint32_t count)
+{
+    static const char *const files[] = {"uid_map", "gid_map"};
+    char path[48];
+    int r = 0;
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && r == 0; i++) {
+        (void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, files[i]);
+        r = map_range(path, 0, first, count);
+    }
+    return r;
 }
 
 int

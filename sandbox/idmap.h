@@ -4,6 +4,7 @@
 #ifndef POSTERN_SANDBOX_IDMAP_H
 #define POSTERN_SANDBOX_IDMAP_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Write text to one of the files of a /proc/PID directory: 0 or -errno. Safe
@@ -16,6 +17,13 @@ int idmap_write(const char *path, const char *text);
  * clone and exec.
  */
 int idmap_self(uid_t inside_uid, uid_t uid, gid_t inside_gid, gid_t gid);
+
+/*
+ * The child pid, alone in a new user namespace: outside ids [first, first +
+ * count) become [0, count), users and groups alike. Needs CAP_SETUID and
+ * CAP_SETGID. 0 or -errno.
+ */
+int idmap_child(pid_t pid, uint32_t first, uint32_t count);
 
 /*
  * A user namespace that maps disk_uid to uid and disk_gid to gid, for an

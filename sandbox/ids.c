@@ -1,5 +1,6 @@
 /*
- * Who a process is: groups, ids and capabilities, all given up for good.
+ * Who a process is: groups, ids and capabilities, given up for good but for
+ * those that a helper of a share with its guest's own ids works by.
  *
  * Runs in: worker, helper.   Trusts: the ids in its Boot message, but never
  * becomes root with them.
@@ -21,7 +22,7 @@
 int
 step_groups(struct confine *c)
 {
-    if (c->p->own_userns)
+    if (c->p->own_userns && c->p->ids == 0)
         return 0;
     if (setgroups(0, NULL) < 0)
         return -errno;
@@ -51,12 +52,29 @@ step_bounding_set(struct confine *c)
     return 0;
 }
 
+/* Root of the namespace, or of the host, it stays: its threads become the
+ * guest's users one request at a time. No id beyond the map is there to be had. */
+static int
+keep_root(const struct sandbox_profile *p)
+{
+    if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+        return -errno;
+    if (!p->own_userns)
+        return 0;
+    if (setresuid((uid_t)-1, p->ids, (uid_t)-1) == 0 ||
+        setresgid((gid_t)-1, p->ids, (gid_t)-1) == 0)
+        return -EPERM;
+    return 0;
+}
+
 int
 step_ids(struct confine *c)
 {
     uid_t uid = c->p->uid;
     gid_t gid = c->p->gid;
 
+    if (c->p->caps != 0)
+        return keep_root(c->p);
     if (c->p->own_userns)
         return setresuid(1, 1, 1) < 0 ? 0 : -EPERM; /* no second id is mapped */
     if (uid == 0 || gid == 0)
@@ -72,25 +90,34 @@ step_ids(struct confine *c)
 }
 
 static bool
-no_capabilities(void)
+has_exactly(uint64_t caps)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
 
     if (syscall(SYS_capget, &head, data) < 0)
         return false;
-    for (int i = 0; i < 2; i++)
-        if ((data[i].effective | data[i].permitted | data[i].inheritable) != 0)
+    for (int i = 0; i < 2; i++) {
+        uint32_t want = (uint32_t)(caps >> (32 * i));
+
+        if (data[i].effective != want || data[i].permitted != want || data[i].inheritable != 0)
             return false;
+    }
     return true;
 }
 
 int
 step_capabilities(struct confine *c)
 {
-    (void)c;
+    uint64_t caps = c->p->caps;
+
     capng_clear(CAPNG_SELECT_ALL);
-    if (capng_apply(CAPNG_SELECT_CAPS) != 0)
+    for (unsigned cap = 0; cap < 64; cap++)
+        if ((caps >> cap & 1) != 0 &&
+            capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, cap) != 0)
+            return -EINVAL;
+    if (capng_apply(CAPNG_SELECT_CAPS) != 0 || !has_exactly(caps))
         return -EPERM;
-    return no_capabilities() ? 0 : -EPERM;
+    c->ret->layers |= caps == 0 ? (unsigned)LAYER_NO_CAPS : (unsigned)LAYER_FEW_CAPS;
+    return 0;
 }

@@ -22,9 +22,8 @@
 #define SCOPE_ALL 0x3ULL       /* ABI 6: abstract sockets and signals */
 
 #define FS_READS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define FS_NEVER                                                                                   \
-    (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK |   \
-     FS_IOCTL_DEV)
+#define FS_DEVICES ((uint64_t)(LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK))
+#define FS_NEVER (LANDLOCK_ACCESS_FS_EXECUTE | FS_DEVICES | FS_IOCTL_DEV)
 
 /* struct landlock_ruleset_attr as of ABI 6; older kernels take it as long as
  * what they do not know is zero. */
@@ -67,8 +66,9 @@ ruleset_of(unsigned abi)
 static int
 allow_share(int ruleset_fd, const struct confine *c, uint64_t handled)
 {
+    const uint64_t never = c->p->devices ? FS_NEVER & ~FS_DEVICES : FS_NEVER;
     struct landlock_path_beneath_attr rule = {
-        .allowed_access = c->p->read_only ? FS_READS : handled & ~FS_NEVER,
+        .allowed_access = c->p->read_only ? FS_READS : handled & ~never,
         .parent_fd = c->ret->root_fd,
     };
 

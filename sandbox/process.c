@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -63,23 +64,28 @@ step_signals(struct confine *c)
     return 0;
 }
 
-/* The map of a user namespace of our own: one line "inside outside count",
- * and the count is 1. */
+/* The map of a user namespace of our own: one line "inside outside count". A
+ * range begins at 0. */
 static int
-check_id_map(const char *path)
+check_id_map(const char *path, uint32_t ids)
 {
     _clean(clean_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    unsigned inside, outside, count;
     char text[256];
+    int end = 0;
     ssize_t n;
 
     if (fd < 0)
         return -errno;
-    n = read(fd, text, sizeof(text));
+    n = read(fd, text, sizeof(text) - 1);
     if (n < 0)
         return -errno;
-    if (n < 4 || memcmp(text + n - 3, " 1\n", 3) != 0)
+    text[n] = '\0';
+    if (sscanf(text, "%u %u %u\n%n", &inside, &outside, &count, &end) != 3 || end != n)
         return -EPERM;
-    return memchr(text, '\n', (size_t)n - 1) == NULL ? 0 : -EPERM;
+    if (ids == 0)
+        return count == 1 ? 0 : -EPERM;
+    return count == ids && inside == 0 ? 0 : -EPERM;
 }
 
 /*
@@ -96,10 +102,10 @@ step_namespaces(struct confine *c)
         return -EPERM;
     if (!c->p->own_userns)
         return 0;
-    r = check_id_map("/proc/self/uid_map");
+    r = check_id_map("/proc/self/uid_map", c->p->ids);
     if (r < 0)
         return r;
-    return check_id_map("/proc/self/gid_map");
+    return check_id_map("/proc/self/gid_map", c->p->ids);
 }
 
 /* stdin, stdout and stderr are numbers that others may not get: an O_PATH fd

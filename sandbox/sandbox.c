@@ -43,7 +43,7 @@ static const struct step {
     {"groups", step_groups, 0},
     {"bounding set", step_bounding_set, 0},
     {"ids", step_ids, 0},
-    {"capabilities", step_capabilities, LAYER_NO_CAPS},
+    {"capabilities", step_capabilities, 0}, /* says itself which */
     {"no-new-privs", step_no_new_privs, LAYER_NO_NEW_PRIVS},
     {"landlock", step_landlock, 0}, /* says itself whether there was any */
 };

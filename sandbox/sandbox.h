@@ -76,7 +76,8 @@ enum layer {
     LAYER_NO_CAPS = 1 << 3,
     LAYER_NO_NEW_PRIVS = 1 << 4,
     LAYER_LANDLOCK = 1 << 5,
-    LAYER_SECCOMP = 1 << 6, /* set by sandbox_seal() */
+    LAYER_SECCOMP = 1 << 6,  /* set by sandbox_seal() */
+    LAYER_FEW_CAPS = 1 << 7, /* instead of NO_CAPS: those of the profile and no other */
 };
 
 struct sandbox_profile {
@@ -93,7 +94,10 @@ struct sandbox_profile {
     bool read_only;             /* the share's access */
     uid_t uid;                  /* become this (root mode) */
     gid_t gid;
-    bool own_userns;  /* rootless: ids stay, groups cannot be dropped */
+    bool own_userns;  /* in a user namespace of its own: ids stay */
+    uint32_t ids;     /* own_userns: it maps [0, ids); 0: one id, and groups cannot be dropped */
+    uint64_t caps;    /* 1 << CAP_*: kept, and so is id 0; 0: none */
+    bool devices;     /* device nodes may be made on the share */
     bool best_effort; /* go on without Landlock if the kernel has none */
     rlim_t nofile;    /* RLIMIT_NOFILE; less if the broker's own hard limit is less */
     rlim_t file_size; /* RLIMIT_FSIZE, bytes; 0: may not write files */

@@ -46,6 +46,20 @@ child_userns(const struct ids *ids)
     return idmap_self(0, ids->uid, 0, ids->gid);
 }
 
+/* Once the parent has written the maps: their root, whom exec leaves all
+ * capabilities. Raw calls: this is no thread that the C library knows. */
+static int
+child_range(int go_fd)
+{
+    char go;
+
+    if (read(go_fd, &go, 1) != 1)
+        return -ECANCELED;
+    if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
+        return -errno;
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0; /* the change took it away */
+}
+
 /* 0, 1: /dev/null; 2: as it is; 3: the boot socket; others close at exec. */
 static int
 child_fds(int boot_fd)
@@ -69,7 +83,7 @@ child_fds(int boot_fd)
 }
 
 static int
-child_exec(const struct spawn *s, const struct ids *ids, int exe, int boot)
+child_exec(const struct spawn *s, const struct ids *ids, int exe, int boot, int go_fd)
 {
     char *const env[] = {NULL};
     const char *argv[] = {s->name, NULL};
@@ -78,7 +92,7 @@ child_exec(const struct spawn *s, const struct ids *ids, int exe, int boot)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         return -errno;
     if (s->own_userns) {
-        r = child_userns(ids);
+        r = s->ids_count != 0 ? child_range(go_fd) : child_userns(ids);
         if (r < 0)
             return r;
     }
@@ -90,12 +104,12 @@ child_exec(const struct spawn *s, const struct ids *ids, int exe, int boot)
 }
 
 __attribute__((noreturn)) static void
-child_main(const struct spawn *s, const struct ids *ids, int report_fd)
+child_main(const struct spawn *s, const struct ids *ids, int report_fd, int go_fd)
 {
     int exe = fcntl(s->exe_fd, F_DUPFD_CLOEXEC, FD_HIGH);
     int boot = fcntl(s->boot_fd, F_DUPFD_CLOEXEC, FD_HIGH);
     int report = fcntl(report_fd, F_DUPFD_CLOEXEC, FD_HIGH);
-    int r = exe < 0 || boot < 0 || report < 0 ? -errno : child_exec(s, ids, exe, boot);
+    int r = exe < 0 || boot < 0 || report < 0 ? -errno : child_exec(s, ids, exe, boot, go_fd);
 
     (void)!write(report < 0 ? report_fd : report, &r, sizeof(r));
     _exit(127);
@@ -127,31 +141,51 @@ child_end(int pidfd)
         ;
 }
 
+/* Maps are the parent's to write: a child may map itself alone. */
+static int
+give_range(const struct spawn *s, pid_t pid, int go_fd)
+{
+    int r;
+
+    if (s->ids_count == 0)
+        return 0;
+    r = idmap_child(pid, s->ids_first, s->ids_count);
+    if (r < 0)
+        return r;
+    return write(go_fd, "", 1) == 1 ? 0 : -errno;
+}
+
 int
 spawn_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
 {
     const struct ids ids = {geteuid(), getegid()}; /* a new user namespace knows neither */
-    _clean(clean_fd) int pidfd = -1, from = -1, to = -1;
+    _clean(clean_fd) int pidfd = -1, from = -1, to = -1, go_from = -1, go_to = -1;
     struct clone_args args = {
         .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
                  CLONE_NEWCGROUP | CLONE_PIDFD | (s->own_userns ? CLONE_NEWUSER : 0),
         .pidfd = (uintptr_t)&pidfd,
         .exit_signal = SIGCHLD,
     };
-    int p[2], r;
+    int p[2], go[2], r;
     pid_t pid;
 
     if (pipe2(p, O_CLOEXEC) < 0)
         return -errno;
     from = p[0];
     to = p[1];
+    if (pipe2(go, O_CLOEXEC) < 0)
+        return -errno;
+    go_from = go[0];
+    go_to = go[1];
     pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     if (pid < 0)
         return -errno;
     if (pid == 0)
-        child_main(s, &ids, to);
+        child_main(s, &ids, to, go_from);
     clean_fd(&to);
-    r = child_wait(from);
+    r = give_range(s, pid, go_to);
+    if (r == 0)
+        r = child_wait(from);
     if (r < 0) {
         child_end(pidfd);
         return r;

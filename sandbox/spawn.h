@@ -5,13 +5,15 @@
 #define POSTERN_SANDBOX_SPAWN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct spawn {
     int exe_fd;       /* O_PATH or O_RDONLY of the binary */
     const char *name; /* argv[0]: "postern-worker"; never a value */
     int boot_fd;      /* becomes fd 3 of the child; stays open here */
-    bool own_userns;  /* rootless: give it a user namespace that maps one id */
+    bool own_userns;  /* give it a user namespace: one that maps the caller's id, or ... */
+    uint32_t ids_first, ids_count; /* ... if count is not 0 this range to [0, count): root alone */
 };
 
 /*

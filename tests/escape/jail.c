@@ -137,7 +137,7 @@ probe(const struct order *o, const struct identity *id, const int *fds, size_t n
     in.spare = nfds > 3 ? fds[1] : -1;
     p.uid = id->uid;
     p.gid = id->gid;
-    p.own_userns = id->rootless;
+    p.own_userns = id->rootless || o->kind == JAIL_MAP;
     p.best_effort = o->best_effort;
     p.protect = (const char *const[]){FIXTURE_PROTECT};
     p.nprotect = o->protect;
@@ -222,6 +222,11 @@ jail_start(struct jail *j, const struct order *o, int mount_fd)
     int sv[2], fds[4];
     size_t n = 0;
 
+    if (o->kind == JAIL_MAP) {
+        s.own_userns = true;
+        s.ids_first = JAIL_MAP_FIRST;
+        s.ids_count = JAIL_MAP_IDS;
+    }
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
     s.boot_fd = sv[1];
     j->sock = sv[0];

@@ -18,7 +18,8 @@
 
 #include "sandbox/sandbox.h"
 
-enum jail_kind { JAIL_WORKER, JAIL_RO, JAIL_RW, JAIL_KINDS };
+/* JAIL_MAP is not one of those that have no power at all: its own test has it. */
+enum jail_kind { JAIL_WORKER, JAIL_RO, JAIL_RW, JAIL_KINDS, JAIL_MAP };
 
 /* A call that fails with EIO while the sandbox is built. */
 struct fault {
@@ -108,6 +109,9 @@ extern struct fixture fx;
 
 /* Make it, for the caller's ids or, as root, for JAIL_UID. Asserts. */
 #define JAIL_UID 64017
+/* of JAIL_MAP: guest ids [0, JAIL_MAP_IDS) are these of the host */
+#define JAIL_MAP_FIRST 600000u
+#define JAIL_MAP_IDS 65536u
 void fixture_make(void);
 void fixture_remove(void);
 

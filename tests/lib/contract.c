@@ -33,7 +33,9 @@
 
 #define NODES 16384
 #define FILES 1024
-#define JAIL_ID 64001 /* whom the sandboxed helper runs as */
+#define JAIL_ID 64001     /* whom the sandboxed helper runs as */
+#define MAP_FIRST 500000u /* what guest id 0 is for it with a map */
+#define GROUPS_MOST 8
 
 #ifdef __SANITIZE_THREAD__
 /* The sanitizer would wait a second in every server that ends. */
@@ -48,6 +50,7 @@ __tsan_default_options(void)
 struct contract_impl {
     struct contract_options o;
     struct submounts below;
+    struct id_row rows[GROUPS_MOST];
     struct share share;
     struct serve server;
     int memfd, to_helper, to_worker;
@@ -67,6 +70,24 @@ bool
 contract_is_sandboxed(void)
 {
     return sandboxed_helper() != NULL;
+}
+
+static bool
+maps(const struct contract_impl *on)
+{
+    return on->o.identity == IDENTITY_MAP && sandboxed_helper() != NULL;
+}
+
+uint32_t
+contract_id(const struct contract *c, uint32_t id)
+{
+    return maps(c->on) ? MAP_FIRST + id : id;
+}
+
+void
+contract_be(struct contract *c, uint32_t uid)
+{
+    c->client.uid = c->client.gid = uid;
 }
 
 struct contract_channel
@@ -134,6 +155,16 @@ serve_start(struct contract_impl *on, const char *path)
     on->share.read_only = on->o.read_only;
     on->share.allow_set_id = on->o.allow_set_id;
     on->share.xattrs = on->o.no_xattrs ? 0 : or_else(on->o.xattrs, XATTR_USER);
+    on->share.identity = (struct identity){.model = on->o.identity,
+                                           .ids = CONTRACT_IDS,
+                                           .has_rows = on->o.groups != NULL,
+                                           .row = on->rows,
+                                           .nrows = on->o.ngroups,
+                                           .reads_acls = true};
+    on->share.allow_set_id |= identity_switches(&on->share.identity);
+    for (size_t i = 0; i < on->o.ngroups; i++)
+        on->rows[i] = (struct id_row){
+            .uid = on->o.groups[i].uid, .gids = on->o.groups[i].gids, .n = on->o.groups[i].n};
     on->share.present_uid = on->o.present_uid;
     on->share.present_gid = on->o.present_gid;
     on->share.mounts.mode = on->below.any ? on->o.submounts : SUBMOUNTS_REFUSE;
@@ -180,13 +211,15 @@ send_boot(const struct contract_impl *on, int mount_fd)
     const int fds[] = {mount_fd, on->memfd, on->to_helper, on->to_worker};
     Postern__V1__SubmountBoot below[SUBMOUNTS_MAX], *below_p[SUBMOUNTS_MAX];
     static struct words hide, only, protect;
+    Postern__V1__GroupsBoot groups[GROUPS_MOST], *groups_p[GROUPS_MOST];
+    uint32_t gids[GROUPS_MOST][4];
     char tenant[] = "test", share[] = "contract";
 
     b.version = BOOT_VERSION;
     b.tenant = tenant;
     b.helper = &h;
     b.sandbox = &s;
-    s.uid = s.gid = JAIL_ID;
+    s.uid = s.gid = on->o.identity == IDENTITY_HOST ? 0 : JAIL_ID;
     h.share = share;
     h.read_only = on->o.read_only;
     h.present_uid = on->o.present_uid;
@@ -205,6 +238,22 @@ send_boot(const struct contract_impl *on, int mount_fd)
         below[i].number = on->below.at[i].number;
         below_p[i] = &below[i];
     }
+    h.has_identity = true;
+    h.identity = on->o.identity;
+    h.has_ids = s.has_ids = s.own_userns = maps(on);
+    h.ids = s.ids = maps(on) ? CONTRACT_IDS : 0;
+    h.has_has_groups = true;
+    h.has_groups = on->o.groups != NULL;
+    for (size_t i = 0; i < on->o.ngroups; i++) {
+        postern__v1__groups_boot__init(&groups[i]);
+        groups[i].uid = on->o.groups[i].uid;
+        groups[i].n_gids = on->o.groups[i].n;
+        (void)memcpy(gids[i], on->o.groups[i].gids, sizeof(gids[i]));
+        groups[i].gids = gids[i];
+        groups_p[i] = &groups[i];
+    }
+    h.n_groups = on->o.ngroups;
+    h.groups = groups_p;
     h.n_below = on->o.submounts == SUBMOUNTS_CROSS ? on->below.n : 0;
     h.below = below_p;
     split(&hide, on->o.hide);
@@ -224,7 +273,8 @@ static void
 serve_sandboxed(struct contract_impl *on, const char *path)
 {
     struct share_mount m = {.read_only = on->o.read_only,
-                            .idmap = !on->o.no_idmap,
+                            .idmap = !on->o.no_idmap && (on->o.identity == IDENTITY_SQUASH ||
+                                                         on->o.identity == IDENTITY_STORED),
                             .idmap_top = on->o.submounts != SUBMOUNTS_CROSS,
                             .uid = JAIL_ID,
                             .gid = JAIL_ID};
@@ -233,6 +283,11 @@ serve_sandboxed(struct contract_impl *on, const char *path)
     struct spawn s = {.exe_fd = exe, .name = "postern-helper", .boot_fd = on->boot[1]};
     int mount_fd = share_mount_clone(root, &m);
 
+    if (maps(on)) {
+        s.own_userns = true;
+        s.ids_first = MAP_FIRST;
+        s.ids_count = CONTRACT_IDS;
+    }
     if (mount_fd == -EOPNOTSUPP) { /* for what is below; the broker lives with it, too */
         m.idmap = false;
         mount_fd = share_mount_clone(root, &m);
@@ -306,6 +361,11 @@ contract_open(const struct contract_options *o)
     (void)umask(0);
     (void)snprintf(c->path, sizeof(c->path), "/tmp/postern-contract-XXXXXX");
     assert_non_null(mkdtemp(c->path));
+    if (o->identity == IDENTITY_MAP) {
+        assert_int_equal(chmod(c->path, 0777), 0);
+        if (sandboxed_helper() != NULL)
+            assert_int_equal(chown(c->path, MAP_FIRST, MAP_FIRST), 0);
+    }
     if (o->prepare != NULL)
         o->prepare(c->path);
     serve(c, o);

@@ -14,6 +14,14 @@
 #include "ipc/share.h"
 #include "tests/lib/ipc_client.h"
 
+/* uid is in these groups. */
+struct contract_groups {
+    uint32_t uid;
+    uint32_t gids[4];
+    size_t n;
+};
+#define CONTRACT_IDS 65536u
+
 struct contract_options {
     bool read_only;
     bool allow_set_id;
@@ -24,6 +32,9 @@ struct contract_options {
     uint32_t present_uid, present_gid;
     uint32_t nodes, node_fds, files; /* 0: plenty */
     enum share_submounts submounts;
+    enum share_identity identity; /* MAP: ids [0, CONTRACT_IDS), by contract_id() the host's */
+    const struct contract_groups *groups; /* their table; NULL: there is none */
+    size_t ngroups;
     const char *hide, *only, *protect; /* lists, words apart by a space; NULL: none */
     bool for_worker;                   /* no client: contract_channel() is for a worker */
     void (*prepare)(const char *path); /* before anybody looks; may mount things below */
@@ -55,6 +66,10 @@ struct contract *contract_open(const struct contract_options *o);
 struct contract *contract_again(const struct contract *c);
 /* It is the real helper that serves: not as root, and in the kernel's hands. */
 bool contract_is_sandboxed(void);
+/* What the guest's id is on the host. In this process they are the same. */
+uint32_t contract_id(const struct contract *c, uint32_t id);
+/* Ask as that user from now on, for groups of the same number. */
+void contract_be(struct contract *c, uint32_t uid);
 /* The worker's side of the channel; all three stay the contract's. */
 struct contract_channel {
     int memfd, to_helper, to_worker;

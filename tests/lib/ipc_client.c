@@ -19,6 +19,7 @@ ipc_client_open(struct ipc_client *c, int memfd, int to_helper_fd, int to_worker
     arena_init(&c->arena);
     c->event_fd = to_worker_fd;
     c->last_tag = 0;
+    c->uid = c->gid = 0;
     return channel_open(&c->ch, CHANNEL_WORKER, memfd, to_helper_fd);
 }
 
@@ -51,7 +52,12 @@ uint32_t
 ipc_client_send(struct ipc_client *c, unsigned op, const ProtobufCMessage *req, uint32_t off,
                 uint32_t len)
 {
-    struct frame f = {.op = (uint16_t)op, .tag = ++c->last_tag, .payload = off, .payload_len = len};
+    struct frame f = {.op = (uint16_t)op,
+                      .tag = ++c->last_tag,
+                      .payload = off,
+                      .payload_len = len,
+                      .uid = c->uid,
+                      .gid = c->gid};
     int64_t deadline = now_ms() + IPC_CLIENT_DEADLINE_MS;
     uint8_t body[FRAME_BODY_MAX];
     size_t n = protobuf_c_message_get_packed_size(req);

@@ -19,6 +19,7 @@ struct ipc_client {
     struct channel ch;
     int event_fd; /* borrowed: what the helper writes to wake us */
     uint32_t last_tag;
+    uint32_t uid, gid;  /* who asks from now on */
     struct frame got;   /* head of the last reply */
     struct arena arena; /* of the last reply */
     uint8_t body[FRAME_BODY_MAX];
