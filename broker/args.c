@@ -16,6 +16,7 @@
 #include "broker/verbs.h"
 #include "ipc/fd.h"
 #include "ipc/log.h"
+#include "sandbox/sandbox.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -28,16 +29,6 @@ static const char usage_text[] =
     "       posternd --show-sandbox | --version | --help\n"
     "ADDRESS: unix:PATH, tcp:127.0.0.1:PORT, vsock:PORT, systemd:NAME, fd:N\n"
     "Serves in the foreground until SIGINT or SIGTERM.\n";
-
-/* twin: sandbox_broker() in sandbox/ */
-static const char sandbox_text[] =
-    "posternd: no guest byte ever reaches it and it opens nothing below a share.\n"
-    "  as root it keeps the capabilities SYS_ADMIN (namespaces and mounts of its\n"
-    "  children), SETUID, SETGID, SETPCAP (their ids), DAC_READ_SEARCH (the way to a\n"
-    "  share's root) and KILL; as an ordinary user it has a user namespace that maps\n"
-    "  that user alone. Tracing, bpf, key rings, io_uring, module and kexec calls are\n"
-    "  denied, it cannot be traced or dumped, and its children inherit no file\n"
-    "  descriptor but one socket.\n";
 
 static int
 usage(void)
@@ -162,8 +153,10 @@ broker_main(int argc, char **argv)
         return r == VERB_USAGE ? usage() : r;
     if (argc != 2)
         return usage();
-    if (strcmp(argv[1], "--show-sandbox") == 0)
-        return print(sandbox_text);
+    if (strcmp(argv[1], "--show-sandbox") == 0) {
+        sandbox_broker_print(stdout);
+        return print("");
+    }
     if (strcmp(argv[1], "--version") == 0)
         return print("posternd " POSTERND_VERSION "\n");
     if (strcmp(argv[1], "--help") == 0)

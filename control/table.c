@@ -155,14 +155,16 @@ is_number(enum cell_kind kind)
     return kind == CELL_NUMBER || kind == CELL_BYTES || kind == CELL_SECONDS || kind == CELL_USEC;
 }
 
-/* twin: docs/man/postern.1 has the keys, and says that headings are these. */
+/* The key in capitals, without its unit where the cells have theirs. */
 static void
-heading(const char *key, char *out, size_t room)
+heading(const struct column *c, char *out, size_t room)
 {
-    size_t i = 0;
+    const char *unit = strrchr(c->key, '_');
+    bool cut = is_number(c->kind) && c->kind != CELL_NUMBER && unit != NULL;
+    size_t n = cut ? (size_t)(unit - c->key) : strlen(c->key), i = 0;
 
-    for (; key[i] != '\0' && i + 1 < room; i++)
-        out[i] = key[i] == '_' ? '-' : (char)toupper((unsigned char)key[i]);
+    for (; i < n && i + 1 < room; i++)
+        out[i] = c->key[i] == '_' ? '-' : (char)toupper((unsigned char)c->key[i]);
     out[i] = '\0';
 }
 
@@ -173,7 +175,7 @@ table_columns(struct libscols_table *tb, const struct table_def *d, const size_t
         const struct column *c = &d->columns[want[i]];
         char name[32];
 
-        heading(c->key, name, sizeof(name));
+        heading(c, name, sizeof(name));
         if (scols_table_new_column(tb, name, 0, is_number(c->kind) ? SCOLS_FL_RIGHT : 0) == NULL)
             return -ENOMEM;
     }

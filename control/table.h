@@ -23,7 +23,7 @@ enum cell_kind {
 };
 
 struct column {
-    const char *key; /* in JSON and for --columns; in capitals the heading */
+    const char *key; /* in JSON and for --columns; the heading is made of it */
     enum cell_kind kind;
     bool on_request; /* for a person only with --columns */
 };

@@ -15,55 +15,87 @@
 #include "sandbox/sandbox.h"
 
 /* Refused with EPERM rather than killed: a library may ask and do without. */
-static const int denied[] = {
-    SCMP_SYS(ptrace),
-    SCMP_SYS(process_vm_readv),
-    SCMP_SYS(process_vm_writev),
-    SCMP_SYS(kcmp),
-    SCMP_SYS(pidfd_getfd),
-    SCMP_SYS(process_madvise),
-    SCMP_SYS(bpf),
-    SCMP_SYS(perf_event_open),
-    SCMP_SYS(userfaultfd),
-    SCMP_SYS(io_uring_setup),
-    SCMP_SYS(io_uring_enter),
-    SCMP_SYS(io_uring_register),
-    SCMP_SYS(keyctl),
-    SCMP_SYS(add_key),
-    SCMP_SYS(request_key),
-    SCMP_SYS(init_module),
-    SCMP_SYS(finit_module),
-    SCMP_SYS(delete_module),
-    SCMP_SYS(kexec_load),
-    SCMP_SYS(kexec_file_load),
-    SCMP_SYS(reboot),
-    SCMP_SYS(swapon),
-    SCMP_SYS(swapoff),
-    SCMP_SYS(acct),
-    SCMP_SYS(settimeofday),
-    SCMP_SYS(clock_settime),
-    SCMP_SYS(adjtimex),
-    SCMP_SYS(clock_adjtime),
-    SCMP_SYS(open_by_handle_at),
-    SCMP_SYS(setns),
-    SCMP_SYS(personality),
-    SCMP_SYS(quotactl),
-    SCMP_SYS(quotactl_fd),
-    SCMP_SYS(syslog),
-    SCMP_SYS(vhangup),
-    SCMP_SYS(nfsservctl),
-    SCMP_SYS(lookup_dcookie),
-    SCMP_SYS(move_pages),
-    SCMP_SYS(migrate_pages),
-    SCMP_SYS(iopl),
-    SCMP_SYS(ioperm),
-    SCMP_SYS(modify_ldt),
+static const struct {
+    int nr;
+    const char *why;
+} denied[] = {
+    {SCMP_SYS(ptrace), "other processes' memory and files"},
+    {SCMP_SYS(process_vm_readv), "other processes' memory and files"},
+    {SCMP_SYS(process_vm_writev), "other processes' memory and files"},
+    {SCMP_SYS(kcmp), "other processes' memory and files"},
+    {SCMP_SYS(pidfd_getfd), "other processes' memory and files"},
+    {SCMP_SYS(process_madvise), "other processes' memory and files"},
+    {SCMP_SYS(bpf), "programs in the kernel, and ways to watch it"},
+    {SCMP_SYS(perf_event_open), "programs in the kernel, and ways to watch it"},
+    {SCMP_SYS(userfaultfd), "page faults at will help to win races"},
+    {SCMP_SYS(io_uring_setup), "steps around seccomp"},
+    {SCMP_SYS(io_uring_enter), "steps around seccomp"},
+    {SCMP_SYS(io_uring_register), "steps around seccomp"},
+    {SCMP_SYS(keyctl), "key rings"},
+    {SCMP_SYS(add_key), "key rings"},
+    {SCMP_SYS(request_key), "key rings"},
+    {SCMP_SYS(init_module), "another kernel, or code for this one"},
+    {SCMP_SYS(finit_module), "another kernel, or code for this one"},
+    {SCMP_SYS(delete_module), "another kernel, or code for this one"},
+    {SCMP_SYS(kexec_load), "another kernel, or code for this one"},
+    {SCMP_SYS(kexec_file_load), "another kernel, or code for this one"},
+    {SCMP_SYS(reboot), "the machine's state"},
+    {SCMP_SYS(swapon), "the machine's state"},
+    {SCMP_SYS(swapoff), "the machine's state"},
+    {SCMP_SYS(acct), "the machine's state"},
+    {SCMP_SYS(settimeofday), "the machine's clock"},
+    {SCMP_SYS(clock_settime), "the machine's clock"},
+    {SCMP_SYS(adjtimex), "the machine's clock"},
+    {SCMP_SYS(clock_adjtime), "the machine's clock"},
+    {SCMP_SYS(open_by_handle_at), "files without a path"},
+    {SCMP_SYS(setns), "other namespaces"},
+    {SCMP_SYS(personality), "other rules for the children's memory"},
+    {SCMP_SYS(quotactl), "the machine's state"},
+    {SCMP_SYS(quotactl_fd), "the machine's state"},
+    {SCMP_SYS(syslog), "the machine's state"},
+    {SCMP_SYS(vhangup), "the machine's state"},
+    {SCMP_SYS(nfsservctl), "old, and never needed"},
+    {SCMP_SYS(lookup_dcookie), "old, and never needed"},
+    {SCMP_SYS(move_pages), "other processes' memory and files"},
+    {SCMP_SYS(migrate_pages), "other processes' memory and files"},
+    {SCMP_SYS(iopl), "hardware"},
+    {SCMP_SYS(ioperm), "hardware"},
+    {SCMP_SYS(modify_ldt), "hardware"},
 };
+#define NDENIED (sizeof(denied) / sizeof(denied[0]))
 
-/* Mounts and namespaces; the children's ids and bounding sets; the way to a
- * share's root; the end of a child that has another id. */
-static const unsigned needed[] = {CAP_SYS_ADMIN, CAP_SETUID,          CAP_SETGID,
-                                  CAP_SETPCAP,   CAP_DAC_READ_SEARCH, CAP_KILL};
+static const struct {
+    unsigned cap;
+    const char *why;
+} needed[] = {
+    {CAP_SYS_ADMIN, "namespaces and mounts of the children"}, /* rootless: it alone */
+    {CAP_SETUID, "the children's ids"},
+    {CAP_SETGID, "the children's ids"},
+    {CAP_SETPCAP, "the children's bounding sets"},
+    {CAP_DAC_READ_SEARCH, "the way to a share's root"},
+    {CAP_KILL, "the end of a child that has another id"},
+};
+#define NNEEDED (sizeof(needed) / sizeof(needed[0]))
+
+void
+sandbox_broker_print(FILE *out)
+{
+    fputs("posternd: no guest byte ever reaches it and it opens nothing below a share; it\n"
+          "cannot be traced or dumped, and its children inherit one socket. As root it keeps\n",
+          out);
+    for (size_t i = 0; i < NNEEDED; i++)
+        fprintf(out, "  %-17s # %s\n", capng_capability_to_name(needed[i].cap), needed[i].why);
+    fputs("posternd: as an ordinary user it has the first of them, in a user namespace that\n"
+          "maps that user alone. Refused, to it and to all children, are\n",
+          out);
+    for (size_t i = 0; i < NDENIED; i++) {
+        _clean(clean_free) char *name =
+            seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, denied[i].nr);
+
+        if (name != NULL && denied[i].nr >= 0) /* else this architecture has no such call */
+            fprintf(out, "  %-17s # %s\n", name, denied[i].why);
+    }
+}
 
 static void
 clean_filter(scmp_filter_ctx *f)
@@ -83,9 +115,9 @@ deny(void)
     r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (r == 0)
         r = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
-    for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]) && r == 0; i++)
-        if (denied[i] >= 0) /* negative: this architecture has no such call */
-            r = seccomp_rule_add_exact(f, SCMP_ACT_ERRNO(EPERM), denied[i], 0);
+    for (size_t i = 0; i < NDENIED && r == 0; i++)
+        if (denied[i].nr >= 0) /* negative: this architecture has no such call */
+            r = seccomp_rule_add_exact(f, SCMP_ACT_ERRNO(EPERM), denied[i].nr, 0);
     return r == 0 ? seccomp_load(f) : r;
 }
 
@@ -97,11 +129,11 @@ static int
 keep_needed(bool rootless)
 {
     const capng_type_t sets = CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET;
-    size_t n = rootless ? 1 : sizeof(needed) / sizeof(needed[0]);
+    size_t n = rootless ? 1 : NNEEDED;
 
     capng_clear(CAPNG_SELECT_ALL);
     for (size_t i = 0; i < n; i++)
-        if (capng_update(CAPNG_ADD, sets, needed[i]) != 0)
+        if (capng_update(CAPNG_ADD, sets, needed[i].cap) != 0)
             return -EINVAL;
     if (capng_apply(CAPNG_SELECT_BOUNDS) != 0)
         return -EPERM;

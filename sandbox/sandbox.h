@@ -156,6 +156,8 @@ void sandbox_print(FILE *out, const struct sandbox_profile *p);
  * 0 or -errno with ret->step, as sandbox_confine().
  */
 int sandbox_broker(bool rootless, struct sandbox_report *ret);
+/* Print what it keeps and what it denies, with the reasons. */
+void sandbox_broker_print(FILE *out);
 
 /*
  * What this kernel lacks of what Postern needs, the hardest first. NULL:

@@ -201,7 +201,9 @@ show_sandbox_prints_the_rows_of_every_process(void **state)
     struct server *s = *state;
 
     assert_int_equal(postern(s, "show", "sandbox", NULL, NULL), 0);
-    assert_says(s, "out", "posternd");
+    assert_says(s, "out", "posternd: ");
+    assert_says(s, "out", "  dac_read_search   # ");
+    assert_says(s, "out", "  ptrace            # ");
     assert_says(s, "out", "worker");
     assert_says(s, "out", "helper-ro");
     assert_says(s, "out", "helper-rw");

@@ -104,8 +104,10 @@ every_path_arrives_byte_for_byte(void **state)
 
         assert_int_equal(settings(paths[i], NULL, &text), 0);
         sh = load(text);
-        if (sh == NULL)
+        if (sh == NULL) {
             fail_msg("%s is not read as a path", paths[i]);
+            return;
+        }
         assert_share_is(sh, paths[i]);
         plan_share_free(sh);
         free(text);

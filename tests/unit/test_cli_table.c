@@ -75,10 +75,10 @@ a_row_is_a_line_whatever_is_in_it(void **state)
     char *text = printed(things, 3, &style);
 
     (void)state;
-    assert_string_equal(text, "NAME                              COUNT SOME-BYTES WORDS\n"
-                              "one                                1536       1.5K a b c\\012d\n"
-                              "tw\\033[2Jo\\012\"x\\\\                    3          - \n"
-                              "-                  18446744073709551615      15.9E \n");
+    assert_string_equal(text, "NAME                              COUNT  SOME WORDS\n"
+                              "one                                1536  1.5K a b c\\012d\n"
+                              "tw\\033[2Jo\\012\"x\\\\                    3     - \n"
+                              "-                  18446744073709551615 15.9E \n");
     free(text);
 }
 

@@ -460,9 +460,8 @@ status_and_ps_say_numbers_as_numbers(void **state)
     assert_string_equal(req->status->tenant, "blue");
     done(req);
     assert_int_equal(run_end(&r), CLI_OK);
-    assert_string_equal(
-        out, "TENANT STATE   SHARES RESTARTS SERVING-SECONDS MEMORY-BYTES ADDRESSES\n"
-             "blue   serving      2        0           1h01m            - unix:/run/a,b\n");
+    assert_string_equal(out, "TENANT STATE   SHARES RESTARTS SERVING MEMORY ADDRESSES\n"
+                             "blue   serving      2        0   1h01m      - unix:/run/a,b\n");
     p.tenant = s("blue");
     p.profile = s("worker");
     p.pid = 7;
