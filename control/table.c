@@ -169,13 +169,15 @@ heading(const struct column *c, char *out, size_t room)
 }
 
 static int
-table_columns(struct libscols_table *tb, const struct table_def *d, const size_t *want, size_t n)
+table_columns(struct libscols_table *tb, const struct table_def *d, const size_t *want, size_t n,
+              bool no_headings)
 {
     for (size_t i = 0; i < n; i++) {
         const struct column *c = &d->columns[want[i]];
-        char name[32];
+        char name[32] = "";
 
-        heading(c, name, sizeof(name));
+        if (!no_headings) /* else they would still have their width */
+            heading(c, name, sizeof(name));
         if (scols_table_new_column(tb, name, 0, is_number(c->kind) ? SCOLS_FL_RIGHT : 0) == NULL)
             return -ENOMEM;
     }
@@ -218,7 +220,7 @@ print_table(FILE *out, const struct table_def *d, const void *const *items, size
     scols_table_enable_noencoding(tb, 1);
     scols_table_enable_noheadings(tb, style->no_headings);
     scols_table_set_stream(tb, out);
-    r = table_columns(tb, d, want, nwant);
+    r = table_columns(tb, d, want, nwant, style->no_headings);
     for (size_t i = 0; i < n && r == 0; i++)
         r = table_line(tb, d, items[i], want, nwant);
     if (r == 0 && scols_print_table(tb) < 0)

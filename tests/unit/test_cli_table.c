@@ -91,7 +91,7 @@ columns_can_be_chosen_and_put_in_order(void **state)
     size_t n = 0;
 
     (void)state;
-    assert_string_equal(text, "yes  one\n");
+    assert_string_equal(text, "yes one\n");
     free(text);
     text = printed(things, 2, &all);
     assert_string_equal(text, "since        25m36s\n\nsince        3s\n");

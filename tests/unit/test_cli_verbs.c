@@ -474,7 +474,7 @@ status_and_ps_say_numbers_as_numbers(void **state)
     r = RUN("ps", "--control", "@", "--no-headings");
     done(serve(&m));
     assert_int_equal(run_end(&r), CLI_OK);
-    assert_non_null(strstr(out, "blue   -       7 worker "));
+    assert_non_null(strstr(out, "blue - 7 worker "));
     assert_non_null(strstr(out, "2.0K"));
     assert_non_null(strstr(out, "1.23s namespaces seccomp\n"));
     r = RUN("ps", "--json", "--columns", "share,rss_bytes", "--control", "@");
