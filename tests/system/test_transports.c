@@ -22,6 +22,7 @@
 
 #include "control/nine_wire.h"
 #include "ipc/limits.h"
+#include "tests/lib/legacy.h"
 #include "tests/lib/server.h"
 
 #define NOT_ENCRYPTED "9P is neither encrypted nor authenticated"
@@ -125,9 +126,8 @@ has_open(pid_t pid, int ours)
     return found;
 }
 
-/* Whoever connects there reads the file of the read-only share. */
 static void
-assert_served(struct nc *c)
+assert_served_in_l(struct nc *c)
 {
     static const char *const name[] = {"hello.txt"};
     char buf[64];
@@ -137,6 +137,35 @@ assert_served(struct nc *c)
     assert_int_equal(nc_lopen(c, 1, NINE_O_RDONLY, NULL, NULL), 0);
     assert_int_equal(nc_read(c, 1, 0, buf, sizeof(buf)), strlen(SERVER_HELLO));
     assert_memory_equal(buf, SERVER_HELLO, strlen(SERVER_HELLO));
+}
+
+static void
+assert_served_in_old(struct nc *c, bool dotu)
+{
+    struct old o = {.c = c, .dotu = dotu};
+    char buf[64];
+
+    assert_int_equal(old_attach(&o, 0, "ro"), 0);
+    assert_int_equal(old_walk(&o, 0, 1, "hello.txt"), 0);
+    assert_int_equal(old_open(&o, 1, OLD_OREAD), 0);
+    assert_int_equal(old_read(&o, 1, 0, buf, sizeof(buf)), strlen(SERVER_HELLO));
+    assert_memory_equal(buf, SERVER_HELLO, strlen(SERVER_HELLO));
+}
+
+/* Whoever connects there reads the file of the read-only share, in every
+ * dialect, with messages of more than 1 MiB. */
+static void
+assert_served(struct nc *c)
+{
+    assert_int_equal(nc_version(c, MSIZE_MAX, "9P2000"), 0);
+    assert_int_equal(nc_msize(c), MSIZE_MAX);
+    assert_served_in_old(c, false);
+    assert_int_equal(nc_version(c, MSIZE_MAX, "9P2000.u"), 0);
+    assert_int_equal(nc_msize(c), MSIZE_MAX);
+    assert_served_in_old(c, true);
+    assert_int_equal(nc_version(c, MSIZE_MAX, "9P2000.L"), 0);
+    assert_int_equal(nc_msize(c), MSIZE_MAX);
+    assert_served_in_l(c);
 }
 
 static void
