@@ -45,6 +45,7 @@ struct fid {
     enum fid_state state;
     uint32_t uid;        /* of the Tattach that it comes from: who asks through it */
     bool narrowed;       /* attached ";ro" */
+    bool aggregate;      /* attached to the root of all shares, wherever it is now */
     bool reads, writes;  /* as opened */
     bool directory;      /* as opened */
     bool removes;        /* its file, when it is clunked */

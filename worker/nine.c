@@ -63,10 +63,16 @@ pen_qid(struct pen *w, uint64_t ino, uint32_t mode, uint32_t version)
     pen_u64(w, ino);
 }
 
-void
-pen_attr_qid(struct pen *w, const Postern__V1__Attr *a)
+uint64_t
+nine_ino(const struct request *r, uint64_t ino)
 {
-    pen_qid(w, a->ino, a->mode, a->version);
+    return r->aggregate ? ino ^ r->share->ino_key : ino;
+}
+
+void
+pen_attr_qid(struct pen *w, const struct request *r, const Postern__V1__Attr *a)
+{
+    pen_qid(w, nine_ino(r, a->ino), a->mode, a->version);
 }
 
 int
@@ -333,21 +339,20 @@ attach_done(struct fs_call *call, int status, const ProtobufCMessage *m)
         return;
     }
     if (f->state == FID_NEW) {
-        r->fresh_node->id = NODE_ROOT;
+        handle_fill(r->fresh_node, NODE_ROOT, S_IFDIR);
         r->fresh_node->pinned = true;
         f->node = r->fresh_node;
-        f->narrowed = call->narrowed;
-        f->uid = call->uid;
+        request_begets(r, f);
         r->fresh_node = NULL;
         fid_go(f, FID_WALKED);
     }
     reply_begin(r, &w, NINE_TATTACH + 1);
-    pen_attr_qid(&w, rep->attr);
+    pen_attr_qid(&w, r, rep->attr);
     reply_end(r, &w);
 }
 
-/* "name" or "name;ro"; "" is the share of a tenant that has just one. Whatever
- * is wrong, the answer is the same. */
+/* A share's name or id, or "" for the root of them all; ";ro" behind it narrows.
+ * Whatever is wrong, the answer is the same. */
 static int
 attach_share(struct request *r, struct str aname)
 {
@@ -359,7 +364,8 @@ attach_share(struct request *r, struct str aname)
         aname.n -= n;
         r->call.narrowed = true;
     }
-    r->share = tenant_share(t, aname.p, aname.n);
+    r->aggregate = aname.n == 0;
+    r->share = r->aggregate ? t->root : tenant_share(t, aname.p, aname.n);
     return r->share == NULL ? -ENOENT : 0;
 }
 

@@ -60,9 +60,19 @@ uint8_t nine_error_type(unsigned dialect);
 void pen_error(struct pen *w, unsigned dialect, int err);
 const char *nine_error_text(int err);
 
-/* 13 bytes. */
+/* The inode number of a file of r->share as the guest has it: see share_init(). */
+uint64_t nine_ino(const struct request *r, uint64_t ino);
+/* The fid is at the root of a share that is an entry of the aggregate root: its
+ * name is not the share's. */
+static inline bool
+nine_is_entry(const struct request *r)
+{
+    return r->aggregate && r->node->id == NODE_ROOT;
+}
+
+/* 13 bytes; the second: of a file of r->share. */
 void pen_qid(struct pen *w, uint64_t ino, uint32_t mode, uint32_t version);
-void pen_attr_qid(struct pen *w, const Postern__V1__Attr *a);
+void pen_attr_qid(struct pen *w, const struct request *r, const Postern__V1__Attr *a);
 
 /* 0; -ENAMETOOLONG; -EINVAL: not one component. */
 int nine_name(struct str name);

@@ -54,7 +54,7 @@ getattr_done(struct fs_call *call, int status, const ProtobufCMessage *m)
     a = rep->attr;
     reply_begin(r, &w, NINE_TGETATTR + 1);
     pen_u64(&w, valid_bits(r->mask, a));
-    pen_attr_qid(&w, a);
+    pen_attr_qid(&w, r, a);
     pen_u32(&w, a->mode);
     pen_u32(&w, a->uid);
     pen_u32(&w, a->gid);

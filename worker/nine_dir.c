@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "worker/fs_root.h"
 #include "worker/nine.h"
 
 #define DOTL_REMOVEDIR 0x200u
@@ -52,9 +53,18 @@ dir_entry_take(struct dir_entry *e, const uint8_t *from, uint32_t n)
     return head.size;
 }
 
+/* Above a share's root is, for who came that way, the root of all shares. */
+static uint64_t
+entry_ino(const struct request *r, const struct dir_entry *e)
+{
+    if (nine_is_entry(r) && strcmp(e->name, "..") == 0)
+        return ROOT_INO;
+    return nine_ino(r, e->ino);
+}
+
 /* Records into entries, as many as fit. False: what is there are no records. */
 static bool
-put_entries(struct pen *w, const uint8_t *from, uint32_t n)
+put_entries(const struct request *r, struct pen *w, const uint8_t *from, uint32_t n)
 {
     struct dir_entry e;
 
@@ -65,7 +75,7 @@ put_entries(struct pen *w, const uint8_t *from, uint32_t n)
             return false;
         if (pen_left(w) < ENTRY_HEAD + e.len)
             return true;
-        pen_qid(w, e.ino, (uint32_t)DTTOIF(e.type), 0);
+        pen_qid(w, entry_ino(r, &e), (uint32_t)DTTOIF(e.type), 0);
         pen_u64(w, e.cookie);
         pen_u8(w, e.type);
         pen_str(w, e.name, e.len);
@@ -88,7 +98,7 @@ readdir_done(struct fs_call *call, int status, const ProtobufCMessage *m)
     }
     reply_begin(r, &w, NINE_TREADDIR + 1);
     pen_init(&entries, w.at + sizeof(n), r->count);
-    if (!put_entries(&entries, call->payload, rep->count)) {
+    if (!put_entries(r, &entries, call->payload, rep->count)) {
         fs_blame(r->share->fs, "readdir: not directory records");
         reply_error(r, -EIO);
         return;
@@ -138,7 +148,7 @@ reply_made(struct request *r, const Postern__V1__Attr *a)
     struct pen w;
 
     reply_begin(r, &w, (uint8_t)(r->type + 1));
-    pen_attr_qid(&w, a);
+    pen_attr_qid(&w, r, a);
     reply_end(r, &w);
 }
 

@@ -71,7 +71,7 @@ nine_opened(struct request *r, uint64_t file, const Postern__V1__Attr *a)
         fid_go(f, FID_OPEN);
     }
     reply_begin(r, &w, (uint8_t)(r->type + 1));
-    pen_attr_qid(&w, a);
+    pen_attr_qid(&w, r, a);
     pen_u32(&w, 0); /* iounit: whatever fits msize */
     reply_end(r, &w);
 }
@@ -180,7 +180,7 @@ created(struct fs_call *call, int status, const ProtobufCMessage *m)
         reply_error(r, status);
         return;
     }
-    r->fresh_node->id = rep->node;
+    handle_fill(r->fresh_node, rep->node, rep->attr->mode);
     nine_becomes(r);
     nine_opened(r, rep->file, rep->attr);
 }
@@ -485,6 +485,8 @@ nine_tremove(struct request *r, struct cursor *c)
     if (e < 0)
         return e;
     e = fs_access(r->share->fs, OP_REMOVE, r->call.narrowed);
+    if (e == 0 && nine_is_entry(r))
+        e = -EROFS;
     if (e == 0)
         e = nine_by_name(r, remove_submit);
     if (e != -EAGAIN) {

@@ -80,7 +80,7 @@ made_closed(struct request *r, const Postern__V1__Attr *a)
         fid_go(f, FID_WALKED);
     }
     reply_begin(r, &w, NINE_TCREATE + 1);
-    pen_attr_qid(&w, a);
+    pen_attr_qid(&w, r, a);
     pen_u32(&w, 0);
     reply_end(r, &w);
 }
@@ -124,7 +124,7 @@ made_found(struct fs_call *call, int status, const ProtobufCMessage *m)
         reply_error(r, status);
         return;
     }
-    r->fresh_node->id = rep->node;
+    handle_fill(r->fresh_node, rep->node, rep->attr->mode);
     r->fresh_place->directory = S_ISDIR(rep->attr->mode);
     if (r->opens)
         request_step(r, made_open);
@@ -381,7 +381,7 @@ stat_done(struct fs_call *call, int status, const ProtobufCMessage *m)
     reply_begin(r, &w, NINE_TSTAT + 1);
     stat = w;
     (void)pen_take(&stat, 2);
-    pen_stat(&stat, r->conn->dialect, rep->attr, place_name(r->place), target);
+    pen_stat(&stat, r, rep->attr, place_name(r->place), target);
     if (stat.full || pen_len(&stat) > r->conn->msize) {
         reply_error(r, -ENAMETOOLONG); /* a reply beyond msize would end the connection */
         return;

@@ -124,8 +124,7 @@ nine_lock_end(struct conn *c)
     struct request *next;
     const struct share *sh;
 
-    DL_FOREACH(t->shares, sh)
-    {
+    DL_FOREACH (t->shares, sh) {
         for (struct request *r = sh->lockers; r != NULL; r = next) {
             next = r->next;
             if (r->conn == c)

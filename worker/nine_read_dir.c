@@ -120,10 +120,10 @@ put_entry(struct request *r, const Postern__V1__Attr *a, const struct dir_entry 
     struct pen w;
 
     pen_init(&w, r->legacy.room + r->got, r->count - r->got);
-    pen_stat(&w, r->conn->dialect, a, name, target);
+    pen_stat(&w, r, a, name, target);
     if (w.full && r->got == 0 && target.n > 0) { /* better without than not at all */
         pen_init(&w, r->legacy.room, r->count);
-        pen_stat(&w, r->conn->dialect, a, name, (struct str){NULL, 0});
+        pen_stat(&w, r, a, name, (struct str){NULL, 0});
     }
     if (w.full)
         return false;

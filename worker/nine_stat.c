@@ -105,15 +105,16 @@ pen_extension(struct pen *w, const Postern__V1__Attr *a, struct str target)
 }
 
 void
-pen_stat(struct pen *w, unsigned dialect, const Postern__V1__Attr *a, struct str name,
+pen_stat(struct pen *w, const struct request *r, const Postern__V1__Attr *a, struct str name,
          struct str target)
 {
+    const unsigned dialect = r->conn->dialect;
     uint8_t *size = pen_take(w, 2), *start = w->at;
     size_t n;
 
     pen_u16(w, 0); /* type and dev: the server's own */
     pen_u32(w, 0);
-    pen_attr_qid(w, a);
+    pen_attr_qid(w, r, a);
     pen_u32(w, dm_of_mode(dialect, a->mode));
     pen_u32(w, seconds(a->atime_sec));
     pen_u32(w, seconds(a->mtime_sec));

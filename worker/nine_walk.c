@@ -7,6 +7,8 @@
  * A walk is cut at every "..": the stretches between are one WALK each, and
  * ".." is PARENT, which the helper answers from its table, the root's parent
  * being the root. Linux never sends "..", so for Linux a walk is one call.
+ * Below the aggregate root the first name leads into a share, and ".." of a
+ * share's root out of it: this is the one place where a request crosses over.
  * In the older dialects the last name is a call of its own: see worker/place.h.
  * No names at all is a clone: the new fid shares the node, no call is made.
  *
@@ -17,6 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "worker/fs_root.h"
 #include "worker/nine.h"
 
 struct walk {
@@ -74,8 +77,7 @@ walk_ends(struct request *r)
         place_put(f->place);
         f->place = r->fresh_place;
         r->fresh_place = NULL;
-        f->narrowed = r->call.narrowed;
-        f->uid = r->call.uid;
+        request_begets(r, f);
         fid_go(f, FID_WALKED);
     }
     reply_qids(r);
@@ -93,12 +95,19 @@ walk_stops(struct request *r, int status)
 
 static int walk_on(struct request *r);
 
+/* Where we are. */
+static struct handle *
+here(const struct request *r)
+{
+    return r->walk->here != NULL ? r->walk->here : r->node;
+}
+
 static void
-walk_arrives(struct request *r, uint64_t node)
+walk_arrives(struct request *r, uint64_t node, uint32_t mode)
 {
     struct walk *w = r->walk;
 
-    r->fresh_node->id = node;
+    handle_fill(r->fresh_node, node, mode);
     handle_put(w->here);
     w->here = r->fresh_node;
     r->fresh_node = NULL;
@@ -127,6 +136,26 @@ note_place(struct request *r, struct handle *dir, struct str name)
         r->fresh_place->directory = S_ISDIR(w->step[w->n - 1].mode);
 }
 
+/* The walk has come to its end by the last of its names. */
+static void
+note_last(struct request *r)
+{
+    const struct walk *w = r->walk;
+
+    if (w->at == w->n && keeps_names(r))
+        note_place(r, here(r), (struct str){w->name[w->n - 1], w->len[w->n - 1]});
+}
+
+/* One step to a file of r->share. */
+static void
+stepped(struct request *r, const Postern__V1__Attr *a)
+{
+    struct walk *w = r->walk;
+
+    w->step[w->at++] =
+        (struct walk_step){.ino = nine_ino(r, a->ino), .mode = a->mode, .version = a->version};
+}
+
 static void
 walked(struct fs_call *call, int status, const ProtobufCMessage *m)
 {
@@ -136,18 +165,27 @@ walked(struct fs_call *call, int status, const ProtobufCMessage *m)
 
     if (status == 0) {
         memcpy(&w->step[w->at], rep->steps.data, rep->steps.len);
-        w->at += rep->done;
+        for (uint32_t end = w->at + rep->done; w->at < end; w->at++)
+            w->step[w->at].ino = nine_ino(r, w->step[w->at].ino);
     }
     if (status < 0 || rep->done < w->asked) {
         walk_stops(r, status);
         return;
     }
-    if (w->at == w->n && keeps_names(r)) {
-        struct handle *dir = w->here != NULL ? w->here : r->node;
+    note_last(r);
+    walk_arrives(r, rep->node, rep->attr->mode);
+}
 
-        note_place(r, dir, (struct str){w->name[w->n - 1], w->len[w->n - 1]});
-    }
-    walk_arrives(r, rep->node);
+/* The name of a directory that PARENT led to; a share's root has it from the
+ * aggregate root, if that is above it. */
+static struct str
+parent_name(const struct request *r, const Postern__V1__ParentRep *rep)
+{
+    const char *share = r->share->fs->name;
+
+    if (rep->has_name)
+        return (struct str){rep->name.data, rep->name.len};
+    return (struct str){(const uint8_t *)share, r->aggregate ? strlen(share) : 0};
 }
 
 static void
@@ -155,17 +193,33 @@ went_up(struct fs_call *call, int status, const ProtobufCMessage *m)
 {
     const Postern__V1__ParentRep *rep = (const Postern__V1__ParentRep *)m;
     struct request *r = request_of(call);
-    struct walk *w = r->walk;
+    struct str name;
 
     if (status < 0) {
         walk_stops(r, status);
         return;
     }
-    w->step[w->at++] = (struct walk_step){
-        .ino = rep->attr->ino, .mode = rep->attr->mode, .version = rep->attr->version};
-    if (rep->has_name && w->at == w->n && keeps_names(r))
-        note_place(r, NULL, (struct str){rep->name.data, rep->name.len});
-    walk_arrives(r, rep->node);
+    stepped(r, rep->attr);
+    name = parent_name(r, rep);
+    if (name.n > 0 && r->walk->at == r->walk->n && keeps_names(r))
+        note_place(r, NULL, name);
+    walk_arrives(r, rep->node, rep->attr->mode);
+}
+
+/* Into a share, by its entry of the aggregate root. */
+static void
+went_in(struct fs_call *call, int status, const ProtobufCMessage *m)
+{
+    const Postern__V1__GetattrRep *rep = (const Postern__V1__GetattrRep *)m;
+    struct request *r = request_of(call);
+
+    if (status < 0) {
+        walk_stops(r, status == -ESTALE ? -ENOENT : status);
+        return;
+    }
+    stepped(r, rep->attr);
+    note_last(r);
+    walk_arrives(r, NODE_ROOT, S_IFDIR);
 }
 
 static const struct {
@@ -201,30 +255,109 @@ stretch_end(const struct request *r)
     return keeps_names(r) && w->at < last ? last : w->n;
 }
 
+/* A handle of the share where the next step leads. */
+static int
+fresh_in(struct request *r, struct share *sh)
+{
+    if (r->fresh_node != NULL && r->fresh_node->share != sh) {
+        handle_put(r->fresh_node);
+        r->fresh_node = NULL;
+    }
+    if (r->fresh_node == NULL)
+        r->fresh_node = handle_new(sh, HANDLE_NODE);
+    return r->fresh_node == NULL ? -ENOMEM : 0;
+}
+
+/* It stops here, with an error only if it has not come anywhere. */
+static int
+stop(struct request *r, int status)
+{
+    walk_stops(r, status);
+    return 0;
+}
+
+/* Nobody has to be asked what the aggregate root is. */
+static int
+to_the_root(struct request *r)
+{
+    struct tenant *t = r->conn->tenant;
+    struct walk *w = r->walk;
+    int e = fresh_in(r, t->root);
+
+    if (e < 0)
+        return e;
+    r->fresh_node->pinned = true;
+    r->share = t->root;
+    w->step[w->at++] = (struct walk_step){
+        .ino = ROOT_INO, .mode = ROOT_MODE, .version = fs_root_version(t->root_fs)};
+    walk_arrives(r, NODE_ROOT, ROOT_MODE);
+    return 0;
+}
+
+static int
+step_up(struct request *r)
+{
+    Postern__V1__ParentReq q = POSTERN__V1__PARENT_REQ__INIT;
+    const struct handle *from = here(r);
+    int e;
+
+    if (!from->directory)
+        return stop(r, -ENOTDIR);
+    if (r->aggregate && from->id == NODE_ROOT)
+        return to_the_root(r);
+    e = fresh_in(r, r->share);
+    if (e < 0)
+        return e;
+    q.node = from->id;
+    r->call.done = went_up;
+    return fs_parent(r->share->fs, &q, &r->call);
+}
+
+static int
+step_in(struct request *r)
+{
+    Postern__V1__GetattrReq q = POSTERN__V1__GETATTR_REQ__INIT;
+    const struct walk *w = r->walk;
+    struct share *sh = tenant_share(r->conn->tenant, w->name[w->at], w->len[w->at]);
+    int e;
+
+    if (sh == NULL)
+        return stop(r, -ENOENT);
+    e = fresh_in(r, sh);
+    if (e < 0)
+        return e;
+    r->fresh_node->pinned = true;
+    r->share = sh;
+    q.node = NODE_ROOT;
+    r->call.done = went_in;
+    return fs_getattr(sh->fs, &q, &r->call);
+}
+
+static int
+step_down(struct request *r)
+{
+    Postern__V1__WalkReq q = POSTERN__V1__WALK_REQ__INIT;
+    struct walk *w = r->walk;
+    int e = fresh_in(r, r->share);
+
+    if (e < 0)
+        return e;
+    q.node = here(r)->id;
+    w->asked = 0;
+    for (uint32_t i = w->at; i < stretch_end(r) && !is_dotdot(w, i); i++)
+        set_name(&q, w->asked++, w->name[i], w->len[i]);
+    r->call.done = walked;
+    return fs_walk(r->share->fs, &q, &r->call);
+}
+
 /* Submit the next stretch. */
 static int
 walk_on(struct request *r)
 {
-    Postern__V1__WalkReq walk = POSTERN__V1__WALK_REQ__INIT;
-    Postern__V1__ParentReq parent = POSTERN__V1__PARENT_REQ__INIT;
-    struct walk *w = r->walk;
-    uint64_t from = w->here != NULL ? w->here->id : r->node->id;
-
-    if (r->fresh_node == NULL)
-        r->fresh_node = handle_new(r->share, HANDLE_NODE);
-    if (r->fresh_node == NULL)
-        return -ENOMEM;
-    if (is_dotdot(w, w->at)) {
-        parent.node = from;
-        r->call.done = went_up;
-        return fs_parent(r->share->fs, &parent, &r->call);
-    }
-    walk.node = from;
-    w->asked = 0;
-    for (uint32_t i = w->at; i < stretch_end(r) && !is_dotdot(w, i); i++)
-        set_name(&walk, w->asked++, w->name[i], w->len[i]);
-    r->call.done = walked;
-    return fs_walk(r->share->fs, &walk, &r->call);
+    r->share = here(r)->share;
+    if (is_dotdot(r->walk, r->walk->at))
+        return step_up(r);
+    return r->share == r->conn->tenant->root ? step_in(r) : step_down(r);
 }
 
 /* The names into w, each checked: one component, or "..". */
@@ -271,8 +404,7 @@ clone(struct request *r)
     if (f != NULL) {
         f->node = handle_get(r->node);
         f->place = place_get(r->place);
-        f->narrowed = r->call.narrowed;
-        f->uid = r->call.uid;
+        request_begets(r, f);
         fid_go(f, FID_WALKED);
     }
     reply_qids(r);

@@ -200,7 +200,7 @@ take_name(struct request *r, struct str name)
         return 0;
     }
     if (r->node->id == NODE_ROOT)
-        return -EBUSY;
+        return r->aggregate ? -EROFS : -EBUSY;
     if (nine_name(name) < 0)
         return nine_name(name);
     r->fresh_place = place_new(&r->conn->tenant->places, NULL, name);

@@ -54,8 +54,7 @@ walk_done(struct request *r, int status, uint32_t size)
     if (f->state == FID_NEW) {
         memcpy(f->xattr->value, r->call.payload, size);
         f->node = handle_get(r->node);
-        f->narrowed = r->call.narrowed;
-        f->uid = r->call.uid;
+        request_begets(r, f);
         fid_go(f, FID_VALUE);
     }
     reply_begin(r, &w, NINE_TXATTRWALK + 1);

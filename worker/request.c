@@ -270,6 +270,7 @@ take_fid(struct request *r, struct fid *f)
         r->file = handle_get(f->file);
     r->share = f->node->share;
     r->call.narrowed = f->narrowed;
+    r->aggregate = f->aggregate;
     r->call.uid = r->call.gid = f->uid; /* each user has a group of the same number */
 }
 
@@ -282,6 +283,14 @@ request_fid_to_end(struct request *r, uint32_t num)
         return -EBADF;
     take_fid(r, f);
     return 0;
+}
+
+void
+request_begets(const struct request *r, struct fid *f)
+{
+    f->narrowed = r->call.narrowed;
+    f->uid = r->call.uid;
+    f->aggregate = r->aggregate;
 }
 
 void

@@ -62,6 +62,7 @@ struct request {
     struct place *place, *fresh_place;      /* held: the fid's; what it will be, or a new name */
     struct legacy legacy;                   /* what the older dialects keep between their calls */
     bool changes_fid;                       /* fid is CHANGING because of this request */
+    bool aggregate;                         /* the fid's */
     bool reads, writes, removes;            /* open, create: as asked */
     bool opens;                             /* create: what is made is to be open */
     uint64_t mask;                          /* getattr */
@@ -114,6 +115,8 @@ void request_flush(struct request *r, struct request *f);
 int request_fid(struct request *r, uint32_t num);
 /* The same for who lets go of the fid, whatever has become of its share. */
 int request_fid_to_end(struct request *r, uint32_t num);
+/* A new fid belongs to the attach of the one that r was about. */
+void request_begets(const struct request *r, struct fid *f);
 /* The same for an operation that writes: -EROFS comes before all that is
  * wrong with its other arguments. */
 int request_fid_to_write(struct request *r, uint32_t num, unsigned op);

@@ -12,6 +12,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "ipc/log.h"
 #include "worker/nine.h"
@@ -42,10 +44,26 @@ share_status(const struct share *sh)
     return sh->state == SHARE_GONE ? -ESTALE : 0;
 }
 
+static uint64_t
+ino_key(const char *id, const char *name)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+    unsigned long n = 0;
+    char head[9];
+
+    if (id != NULL) {
+        (void)snprintf(head, sizeof(head), "%s", id);
+        n = strtoul(head, NULL, 16);
+    }
+    for (const char *p = name; id == NULL && *p != '\0'; p++)
+        n = h = (h ^ (uint8_t)*p) * 16777619u;
+    return (uint64_t)(n == 0 ? 1 : n) << 32;
+}
+
 void
 share_init(struct share *sh, struct fs *fs, const char *id, struct pool *handles)
 {
-    *sh = (struct share){.fs = fs, .handles = handles};
+    *sh = (struct share){.fs = fs, .handles = handles, .ino_key = ino_key(id, fs->name)};
     (void)snprintf(sh->id, sizeof(sh->id), "%s", id == NULL ? "" : id);
     for (unsigned i = CHORES; i > 0; i--) {
         struct chore *c = &sh->chores[i - 1];
@@ -73,6 +91,13 @@ handle_get(struct handle *h)
 {
     h->refs++;
     return h;
+}
+
+void
+handle_fill(struct handle *h, uint64_t id, uint32_t mode)
+{
+    h->id = id;
+    h->directory = S_ISDIR(mode);
 }
 
 void

@@ -26,6 +26,7 @@ struct handle {
     uint32_t refs;
     enum handle_kind kind;
     bool pinned;            /* the root, by attach: the helper does not count it */
+    bool directory;         /* a node that is one */
     bool wakes;             /* locks end with it: those who wait may go on */
     struct request *closer; /* borrowed; who gives it back when the last goes */
     struct handle *next;    /* in share.releases */
@@ -56,6 +57,9 @@ struct share {
     struct fs *fs; /* owned */
     enum share_state state;
     uint32_t number;                /* the broker's; another share may have it once this is GONE */
+    uint64_t serial;                /* no other share of this worker ever has it */
+    uint64_t ino_key;               /* of its inode numbers below the aggregate root */
+    uint64_t root_ino;              /* of its root, without the key; 0: not asked yet */
     char id[SHARE_ID_LEN + 1];      /* the other name to attach by; "": none */
     uint32_t refs;                  /* handles, and output that is in its slab */
     struct share *prev, *next;      /* tenant.shares */
@@ -72,7 +76,15 @@ struct share {
     bool progress;           /* room may have come; tenant_round() looks */
 };
 
-/* Takes fs over; id may be NULL. */
+/*
+ * Takes fs over; id may be NULL.
+ *
+ * Inode numbers below the aggregate root are the share's own with ino_key
+ * folded in: the first eight digits of its id, or a hash of its name, in their
+ * upper half. So they are told apart from those of other shares, which may be
+ * on the same file system, and are the same after a restart. Whoever attaches
+ * to the share itself sees its own numbers.
+ */
 void share_init(struct share *sh, struct fs *fs, const char *id, struct pool *handles);
 /* The only assignment to sh->state. */
 void share_go(struct share *sh, enum share_state to);
@@ -83,6 +95,8 @@ int share_status(const struct share *sh);
  * the call that fills it, so that what the helper gives can always be kept. */
 struct handle *handle_new(struct share *sh, enum handle_kind kind);
 struct handle *handle_get(struct handle *h);
+/* The node it holds from now on; mode: S_IFMT of it. */
+void handle_fill(struct handle *h, uint64_t id, uint32_t mode);
 /* NULL is fine. When the last reference goes, the file or node is given back
  * to the helper: by h->closer through nine_close_now(), else as a chore. */
 void handle_put(struct handle *h);

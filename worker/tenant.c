@@ -12,11 +12,39 @@
 
 #include "ipc/log.h"
 #include "worker/conn.h"
+#include "worker/fs_root.h"
 #include "worker/nine.h"
 #include "worker/request.h"
 
 #define LOCK_PAUSE_MIN 50u /* ms */
 #define LOCK_PAUSE_MAX 1000u
+
+static struct share *
+share_new(struct tenant *t, struct fs *fs, const char *id)
+{
+    struct share *sh = malloc(sizeof(*sh));
+
+    if (sh == NULL)
+        return NULL;
+    share_init(sh, fs, id, &t->handles);
+    DL_APPEND(t->shares, sh);
+    return sh;
+}
+
+static int
+root_init(struct tenant *t)
+{
+    t->root_fs = fs_root_new(t);
+    if (t->root_fs == NULL)
+        return -ENOMEM;
+    t->root = share_new(t, fs_root_fs(t->root_fs), NULL);
+    if (t->root == NULL) {
+        fs_end(fs_root_fs(t->root_fs));
+        return -ENOMEM;
+    }
+    t->root->ino_key = 0;
+    return 0;
+}
 
 int
 tenant_init(struct tenant *t, const struct tenant_limits *l, struct fs *const *fs, size_t n)
@@ -33,6 +61,7 @@ tenant_init(struct tenant *t, const struct tenant_limits *l, struct fs *const *f
     pool_init(&t->places, sizeof(struct place));
     pool_init(&t->held, sizeof(struct held));
     pace_init(t);
+    r = root_init(t);
     for (uint32_t i = 0; i < n && r == 0; i++)
         r = tenant_share_add(t, i, fs[i], NULL);
     return r;
@@ -77,8 +106,7 @@ tenant_share(const struct tenant *t, const void *name, size_t n)
 
     if (n == 0)
         return NULL;
-    DL_FOREACH(t->shares, sh)
-    {
+    DL_FOREACH (t->shares, sh) {
         if (sh->state != SHARE_SERVED)
             continue;
         if (same(sh->fs->name, name, n))
@@ -97,13 +125,13 @@ tenant_share_add(struct tenant *t, uint32_t number, struct fs *fs, const char *i
     if (t->by_number[number] != NULL || tenant_share(t, fs->name, strlen(fs->name)) != NULL ||
         (id != NULL && tenant_share(t, id, strlen(id)) != NULL))
         return -EEXIST;
-    sh = malloc(sizeof(*sh));
+    sh = share_new(t, fs, id);
     if (sh == NULL)
         return -ENOMEM;
-    share_init(sh, fs, id, &t->handles);
     sh->number = number;
+    sh->serial = ++t->serial;
     t->by_number[number] = sh;
-    DL_APPEND(t->shares, sh);
+    fs_root_changed(t->root_fs);
     return 0;
 }
 
@@ -111,6 +139,7 @@ void
 tenant_share_leaves(struct tenant *t, uint32_t number)
 {
     share_go(t->by_number[number], SHARE_LEAVING);
+    fs_root_changed(t->root_fs);
 }
 
 void
@@ -132,8 +161,7 @@ bury_all(struct tenant *t)
 {
     struct share *sh, *next;
 
-    DL_FOREACH_SAFE(t->shares, sh, next)
-    {
+    DL_FOREACH_SAFE (t->shares, sh, next) {
         if (sh->state != SHARE_GONE || !share_is_idle(sh))
             continue;
         t->tombs--;
@@ -198,11 +226,14 @@ flush_all(struct tenant *t)
 bool
 tenant_round(struct tenant *t)
 {
-    bool again = false;
+    bool again = false, room = false;
     struct share *sh;
 
-    DL_FOREACH(t->shares, sh)
-    {
+    DL_FOREACH (t->shares, sh)
+        room |= sh->progress;
+    t->root->progress |= room; /* it asks them all */
+    (void)fs_root_poll(t->root_fs, room);
+    DL_FOREACH (t->shares, sh) {
         if (sh->progress)
             share_retry(sh);
         if (sh->lock_due)
@@ -215,11 +246,12 @@ tenant_round(struct tenant *t)
         conn_wake(&t->stalled);
     }
     run_all(t);
-    DL_FOREACH(t->shares, sh)
-    share_release(sh);
+    again |= fs_root_poll(t->root_fs, false);
+    DL_FOREACH (t->shares, sh)
+        share_release(sh);
     flush_all(t);
-    DL_FOREACH(t->shares, sh)
-    again |= sh->progress && (sh->waiting != NULL || sh->stalled != NULL);
+    DL_FOREACH (t->shares, sh)
+        again |= sh->progress && (sh->waiting != NULL || sh->stalled != NULL);
     if (t->tombs > 0)
         bury_all(t);
     return again || t->run != NULL || (t->progress && t->stalled != NULL);
@@ -247,8 +279,8 @@ tenant_pause(struct tenant *t, uint64_t now)
     }
     if (now < t->lock_at)
         return (int)(t->lock_at - now);
-    DL_FOREACH(t->shares, sh)
-    nine_lock_wake(sh, 0);
+    DL_FOREACH (t->shares, sh)
+        nine_lock_wake(sh, 0);
     t->lock_pause = t->lock_pause < LOCK_PAUSE_MAX / 2 ? t->lock_pause * 2 : LOCK_PAUSE_MAX;
     t->lock_at = now + t->lock_pause;
     return 0;
@@ -266,8 +298,7 @@ tenant_is_idle(const struct tenant *t)
 {
     const struct share *sh;
 
-    DL_FOREACH(t->shares, sh)
-    {
+    DL_FOREACH (t->shares, sh) {
         if (!share_is_idle(sh))
             return false;
     }

@@ -27,6 +27,9 @@ struct tenant {
     struct share *shares; /* utlist; all there are, owned; also those that are GONE */
     struct share *by_number[SHARES_PER_TENANT_MAX]; /* borrowed; none that is GONE */
     uint32_t tombs;                                 /* shares that are GONE */
+    uint64_t serial;                                /* of the last share that came */
+    struct fs_root *root_fs;                        /* owned through root */
+    struct share *root;                             /* borrowed; the aggregate root, a share too */
     struct pool requests, fids, handles, walks, places, owners, ranges, held;
     struct conn *conns;   /* utlist (prev, next); all of them, owned */
     struct conn *run;     /* utlist (run_prev, run_next); may have something to do */

@@ -151,10 +151,10 @@ a_version_in_mid_session_lets_everything_go(void **state)
 static void
 attach_takes_exact_share_names_and_nothing_else(void **state)
 {
-    static const char *const good[] = {"rw", "ro", "rw;ro", "ro;ro"};
+    static const char *const good[] = {"rw", "ro", "rw;ro", "ro;ro", "", ";ro"};
     static const char *const bad[] = {
-        "",    "r",   "rwx",    "RW",       "rw/",   "/rw",   "rw/..",   "../rw",
-        ".",   "..",  "/",      "/etc",     "rw;rw", "rw;",   "rw;r",    ";ro",
+        "r",   "rwx", "RW",     "rw/",      "/rw",   "rw/..", "../rw",   ";",
+        ".",   "..",  "/",      "/etc",     "rw;rw", "rw;",   "rw;r",    ";ro;ro",
         "rw ", " rw", "rw;ro ", "rw;ro;ro", "ro;rw", "rw,ro", "rw;ro=0", "nobody",
     };
     struct guest *g = rig_connect(*state);
@@ -169,7 +169,7 @@ attach_takes_exact_share_names_and_nothing_else(void **state)
 }
 
 static void
-a_tenant_with_one_share_needs_no_name(void **state)
+a_name_finds_the_share_that_is_called_so(void **state)
 {
     struct synth *s = synth_new("only", false);
     struct fs *fs = synth_fs(s);
@@ -596,7 +596,7 @@ main(void)
         T(an_unknown_version_is_no_session),
         T(a_version_in_mid_session_lets_everything_go),
         T(attach_takes_exact_share_names_and_nothing_else),
-        T(a_tenant_with_one_share_needs_no_name),
+        T(a_name_finds_the_share_that_is_called_so),
         T(attach_wants_no_auth_and_a_fresh_fid),
         T(a_walk_returns_the_qids_that_worked),
         T(dotdot_is_clamped_at_the_root),
