@@ -175,7 +175,7 @@ $(O)/bench/bench: $(call obj,$(call src,bench)) $(O)/lib/control.a $(O)/lib/ipc.
 bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all $(O)/bench/bench
-	@POSTERN_BIN=$(O) bench/run $(BENCH)
+	@POSTERN_BIN=$(O) bench/run $(if $(PEER),--$(PEER)) $(BENCH)
 
 # --- fuzzing: make fuzz [T=nine] [S=60]; seconds are per target ---------------
 S ?= 60

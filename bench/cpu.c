@@ -85,6 +85,23 @@ thread_ns(pid_t pid, const char *tid)
 }
 
 uint64_t
+memory_bytes(const pid_t *pids, size_t n)
+{
+    uint64_t kib = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        char path[64], text[2048];
+        const char *at;
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pids[i]);
+        at = slurp(path, text, sizeof(text)) > 0 ? strstr(text, "\nPss:") : NULL;
+        if (at != NULL)
+            kib += strtoull(at + 5, NULL, 10);
+    }
+    return kib * 1024;
+}
+
+uint64_t
 cpu_ns(const pid_t *pids, size_t n)
 {
     uint64_t sum = 0;
