@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "broker/reload.h"
 #include "ipc/fd.h"
 #include "ipc/log.h"
 #include "sandbox/sandbox.h"
@@ -89,6 +90,7 @@ all_serve(const struct broker *b)
 void
 broker_look(struct broker *b)
 {
+    broker_sweep_soon(b);
     if (b->stopping) {
         if (all_in(b, TENANT_DOWN))
             event_base_loopbreak(b->base);
@@ -133,6 +135,43 @@ on_signal(evutil_socket_t sig, short what, void *ctx)
 }
 
 static void
+reload_said(void *ctx, const char *text)
+{
+    (void)ctx;
+    log_info("reload: %s", text);
+}
+
+static void
+on_hangup(evutil_socket_t sig, short what, void *ctx)
+{
+    static char why[RELOAD_WHY]; /* too large for a stack */
+    struct broker *b = ctx;
+
+    if (b->plan->nfiles == 0) {
+        on_signal(sig, what, ctx);
+        return;
+    }
+    log_info("reads its policy again");
+    if (!b->stopping && reload(b, false, reload_said, NULL, why, sizeof(why)) < 0)
+        log_error("reload: nothing changed: %s", why);
+}
+
+static void
+on_sweep(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    reload_sweep(ctx);
+}
+
+void
+broker_sweep_soon(struct broker *b)
+{
+    if (b->sweep != NULL)
+        event_active(b->sweep, EV_TIMEOUT, 1);
+}
+
+static void
 on_overdue(evutil_socket_t fd, short what, void *ctx)
 {
     struct broker *b = ctx;
@@ -151,9 +190,11 @@ loop_init(struct broker *b)
         return -ENOMEM;
     b->sigint = evsignal_new(b->base, SIGINT, on_signal, b);
     b->sigterm = evsignal_new(b->base, SIGTERM, on_signal, b);
-    b->sighup = evsignal_new(b->base, SIGHUP, on_signal, b);
+    b->sighup = evsignal_new(b->base, SIGHUP, on_hangup, b);
     b->overdue = evtimer_new(b->base, on_overdue, b);
-    if (b->sigint == NULL || b->sigterm == NULL || b->sighup == NULL || b->overdue == NULL)
+    b->sweep = evtimer_new(b->base, on_sweep, b);
+    if (b->sigint == NULL || b->sigterm == NULL || b->sighup == NULL || b->overdue == NULL ||
+        b->sweep == NULL)
         return -ENOMEM;
     if (event_add(b->sigint, NULL) < 0 || event_add(b->sigterm, NULL) < 0 ||
         event_add(b->sighup, NULL) < 0)
@@ -164,7 +205,7 @@ loop_init(struct broker *b)
 static void
 loop_done(struct broker *b)
 {
-    struct event *all[] = {b->sigint, b->sigterm, b->sighup, b->overdue};
+    struct event *all[] = {b->sigint, b->sigterm, b->sighup, b->overdue, b->sweep};
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i] != NULL)
@@ -362,6 +403,7 @@ tenants_done(struct broker *b)
 
     LL_FOREACH_SAFE(b->tenants, t, next)
     {
+        LL_DELETE(b->tenants, t);
         tenant_done(t);
         free(t);
     }
@@ -379,10 +421,11 @@ broker_run(struct plan *plan, bool check_only)
 
     control_close(&b);
     tenants_done(&b);
+    reload_sweep(&b);
     loop_done(&b);
     clean_fd(&b.host_root);
     clean_fd(&b.worker_exe);
     clean_fd(&b.helper_exe);
-    plan_free(plan);
+    plan_free(b.plan);
     return r;
 }

@@ -158,6 +158,7 @@ struct tenant {
     unsigned backoff;    /* seconds to rest next time */
     unsigned restarts;
     bool leaving;  /* the policy has it no more: freed when it is down */
+    bool renew;    /* starts again as soon as it has ended */
     int64_t since; /* seconds; when it began to serve */
 };
 
@@ -168,6 +169,8 @@ struct broker {
     int worker_exe, helper_exe;                        /* owned; O_PATH */
     struct tenant *tenants;                            /* owned, a list in the policy's order */
     bool slots[CHILD_ID_BLOCK];                        /* whether a child has this number */
+    struct old_plan *old_plans;                        /* owned, a list; reload.c */
+    struct event *sweep;                               /* owned */
     struct control *control;                           /* owned; NULL: none */
     struct event_base *base;                           /* owned */
     struct event *sigint, *sigterm, *sighup, *overdue; /* owned */
@@ -192,6 +195,8 @@ __attribute__((format(printf, 4, 5))) int broker_refuse(int r, const char *file,
 void broker_refuse_into(char *text, size_t room);
 /* End everything, with this exit code. Idempotent; the first code counts. */
 void broker_stop(struct broker *b, int exit_code);
+/* Something has left: what is to be freed is freed before long, by the loop. */
+void broker_sweep_soon(struct broker *b);
 /* Something of a tenant changed: announce when all serve, leave when all are
  * down. */
 void broker_look(struct broker *b);
@@ -291,6 +296,8 @@ void share_stop(struct offer *o);
 /* Never again: at once, or after so many milliseconds that guests have. It is
  * freed as soon as nothing is left of it. */
 void share_leave(struct offer *o, uint32_t drain_ms);
+/* It could not be started, and is wanted all the same: FAILED. */
+void share_broken(struct offer *o, const char *what);
 /* All that are wanted are ready, or failed. */
 bool shares_ready(const struct tenant *t);
 bool shares_dead(const struct tenant *t);
@@ -309,6 +316,8 @@ bool share_over(struct tenant *t, uint32_t number);
  * to come all the same. */
 int tenant_load(struct tenant *t, struct broker *b, const struct plan_tenant *plan);
 void tenant_start(struct tenant *t);
+/* End it, to start at once with what has changed. */
+void tenant_renew(struct tenant *t);
 /* Kill its children; it starts again after a rest unless the broker stops. */
 void tenant_end(struct tenant *t);
 void tenant_done(struct tenant *t);

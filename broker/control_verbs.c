@@ -6,10 +6,12 @@
  * Owns: nothing beyond a call.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/control.h"
+#include "broker/reload.h"
 #include "ipc/fd.h"
 #include "ipc/log.h"
 
@@ -359,12 +361,27 @@ do_remove(struct control_conn *c, const void *msg, struct answer *a)
 
 /* --- the rest ---------------------------------------------------------------------------- */
 
+static void
+reload_said(void *ctx, const char *text)
+{
+    struct answer *a = ctx;
+    char copy[LOG_LINE_ROOM], *p = copy;
+
+    log_info("reload: %s", text);
+    (void)snprintf(copy, sizeof(copy), "%s", text);
+    a->part.n_report = 1;
+    a->part.report = &p;
+    answer_part(a);
+}
+
 static int
 do_reload(struct control_conn *c, const void *msg, struct answer *a)
 {
-    (void)c;
-    (void)msg;
-    return answer_why(a, -EOPNOTSUPP, "not in this version: start posternd again");
+    static char why[RELOAD_WHY]; /* too large for a stack */
+    const Postern__V1__ReloadRequest *m = msg;
+    int r = reload(control_broker(c), m->only_show != 0, reload_said, a, why, sizeof(why));
+
+    return r < 0 ? answer_why(a, r, "%s", why) : 0;
 }
 
 #define ROW(field, run, for_admins)                                                                \

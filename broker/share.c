@@ -16,7 +16,7 @@
 #include "ipc/log.h"
 
 static const bool may_go[SHARE_STATES_END][SHARE_STATES_END] = {
-    [SHARE_RESERVED] = {[SHARE_HELPER] = true},
+    [SHARE_RESERVED] = {[SHARE_HELPER] = true, [SHARE_FAILED] = true},
     [SHARE_HELPER] = {[SHARE_READY] = true, [SHARE_JOINING] = true, [SHARE_ENDING] = true},
     [SHARE_READY] = {[SHARE_JOINING] = true, [SHARE_ENDING] = true},
     [SHARE_JOINING] = {[SHARE_ADDED] = true, [SHARE_DRAINING] = true, [SHARE_ENDING] = true},
@@ -246,6 +246,14 @@ share_leave(struct offer *o, uint32_t drain_ms)
     }
 }
 
+void
+share_broken(struct offer *o, const char *what)
+{
+    why(o, what);
+    log_error("tenant %s: share %s: %s", o->t->plan->name, o->plan->name, o->why);
+    share_go(o, SHARE_FAILED);
+}
+
 /* --- starting ----------------------------------------------------------------------- */
 
 int
@@ -446,6 +454,7 @@ share_free(struct offer *o)
 {
     control_outcome(o, o->result, true);
     reservations_forget(o);
+    broker_sweep_soon(o->t->b);
     slot_put(o->t->b, o->helper.slot);
     LL_DELETE(o->t->offers, o);
     o->t->noffers--;

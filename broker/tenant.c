@@ -58,12 +58,17 @@ all_dead(const struct tenant *t)
 static void
 tenant_rest(struct tenant *t)
 {
-    if (t->b->stopping || tenant_over(t)) {
+    if (t->b->stopping || t->leaving || tenant_over(t)) {
         tenant_go(t, TENANT_DOWN);
         broker_look(t->b);
         return;
     }
     tenant_go(t, TENANT_RESTING);
+    if (t->renew) {
+        t->renew = false;
+        timer_set(t, 0);
+        return;
+    }
     log_warn("tenant %s: starts again in %u s", t->plan->name, t->backoff);
     timer_set(t, t->backoff);
     t->backoff = t->backoff * 2 > BACKOFF_MOST ? BACKOFF_MOST : t->backoff * 2;
@@ -92,6 +97,17 @@ tenant_end(struct tenant *t)
     share_stop(o);
     if (all_dead(t))
         tenant_rest(t);
+}
+
+void
+tenant_renew(struct tenant *t)
+{
+    if (t->state == TENANT_DOWN || t->state == TENANT_RESTING)
+        return; /* it will start with whatever it then has */
+    t->renew = true;
+    if (t->state != TENANT_ENDING)
+        log_info("tenant %s: starts anew", t->plan->name);
+    tenant_end(t);
 }
 
 void
