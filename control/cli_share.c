@@ -139,17 +139,17 @@ print_share(const Postern__V1__ShareInfo *s)
 static int
 print_shares(const struct cli_options *o, const struct control_answer *a)
 {
-    _clean(clean_free) const void **at = NULL;
     struct rows rows;
+    int r = CLI_OK;
 
     if (rows_shares(a, &rows) < 0)
         return ask_failed(o, CLI_FAILED, strerror(ENOMEM));
-    at = rows.at;
     if (o->style.json)
-        return ask_print(o, &shares_table, &rows);
-    for (size_t i = 0; i < rows.n; i++)
+        r = ask_print(o, &shares_table, &rows);
+    for (size_t i = 0; i < rows.n && !o->style.json; i++)
         print_share(rows.at[i]);
-    return CLI_OK;
+    free(rows.at);
+    return r;
 }
 
 /* The share as it is now. */
@@ -251,7 +251,6 @@ verb_share_remove(const struct cli_options *o)
 static int
 query(const struct cli_options *o, const char *share)
 {
-    _clean(clean_free) const void **at = NULL;
     Postern__V1__ControlRequest req = POSTERN__V1__CONTROL_REQUEST__INIT;
     Postern__V1__ShareQuery m = POSTERN__V1__SHARE_QUERY__INIT;
     struct rows rows = {0};
@@ -267,11 +266,11 @@ query(const struct cli_options *o, const char *share)
     r = ask(o, &req, 0, &a);
     if (r == CLI_OK && rows_shares(&a, &rows) < 0)
         r = ask_failed(o, CLI_FAILED, strerror(ENOMEM));
-    at = rows.at;
     if (r == CLI_OK && share != NULL && rows.n == 0)
         r = ask_failed(o, CLI_FAILED, "there is no such share");
     if (r == CLI_OK)
         r = ask_print(o, &shares_table, &rows);
+    free(rows.at);
     control_answer_done(&a);
     return r;
 }

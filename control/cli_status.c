@@ -10,7 +10,6 @@
 
 #include "control/ask.h"
 #include "ipc/control.h"
-#include "ipc/fd.h"
 #include "sandbox/sandbox.h"
 
 static char *
@@ -28,7 +27,6 @@ ask_rows(const struct cli_options *o, const Postern__V1__ControlRequest *req,
          const struct table_def *d,
          int (*rows_of)(const struct control_answer *a, struct rows *ret))
 {
-    _clean(clean_free) const void **at = NULL;
     struct control_answer a;
     struct rows rows = {0};
     int r = ask_columns(o, d);
@@ -38,9 +36,9 @@ ask_rows(const struct cli_options *o, const Postern__V1__ControlRequest *req,
     r = ask(o, req, 0, &a);
     if (r == CLI_OK && rows_of(&a, &rows) < 0)
         r = ask_failed(o, CLI_FAILED, strerror(ENOMEM));
-    at = rows.at;
     if (r == CLI_OK)
         r = ask_print(o, d, &rows);
+    free(rows.at);
     control_answer_done(&a);
     return r;
 }

@@ -154,7 +154,7 @@ receive_all(int fd, int64_t deadline, struct control_answer *a)
     _clean(clean_free) uint8_t *buf = malloc(CONTROL_BYTES_MAX);
     int r = 1;
 
-    a->parts = calloc(CONTROL_PARTS_MAX, sizeof(*a->parts));
+    a->parts = calloc(CONTROL_PARTS_MAX, sizeof(void *));
     if (buf == NULL || a->parts == NULL)
         return -ENOMEM;
     while (r == 1) {

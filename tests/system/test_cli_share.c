@@ -49,7 +49,7 @@ ask(struct server *s, const char *const *words)
     const char *args[16] = {NULL};
     size_t n = 0;
 
-    for (; words[n] != NULL && n < 12; n++)
+    for (; n < 12 && words[n] != NULL; n++)
         args[n] = words[n];
     args[n++] = "--control";
     args[n] = server_path(s, "control");
