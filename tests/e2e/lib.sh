@@ -29,6 +29,7 @@ tenant "blue" {
     listen "unix:$work/blue.9p" {}
     share "tools" { path = "$work/tools"   access = read-only }
     share "work"  { path = "$work/project" access = read-write }
+    ${more_shares:-}
 }
 EOF
     chmod 600 "$work/demo.policy"
