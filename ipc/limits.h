@@ -20,12 +20,12 @@
 #define PROTECT_LEN_MAX 511        /* bytes of the path of each, from the share's root */
 #define SHARES_PER_TENANT_MAX 48   /* three fds each in one SCM_RIGHTS message */
 #define LISTENERS_PER_TENANT_MAX 16
-#define GROUP_IDS_MAX 2048  /* users and groups in all of groups = { ... } */
-#define DELEGATES_MAX 64    /* of a tenant */
-#define SHARE_ID_LEN 32     /* hex digits of a share's id */
-#define CHILD_FDS_MAX 200   /* in one Boot; the kernel takes 253 */
-#define BOOT_MSG_MAX 65536  /* bytes of any message on fd 3 */
-#define LOG_TEXT_MAX 1024   /* bytes of one log line of a child */
+#define GROUP_IDS_MAX 2048 /* users and groups in all of groups = { ... } */
+#define DELEGATES_MAX 64   /* of a tenant */
+#define SHARE_ID_LEN 32    /* hex digits of a share's id */
+#define CHILD_FDS_MAX 200  /* in one Boot; the kernel takes 253 */
+#define BOOT_MSG_MAX 65536 /* bytes of any message on fd 3 */
+#define LOG_TEXT_MAX 1024  /* bytes of one log line of a child */
 
 #define FRAME_MAX 8192            /* bytes of one ring record, header included */
 #define RING_BYTES (256u * 1024u) /* each ring; a power of two */
