@@ -238,8 +238,7 @@ lint_tenant(struct lint *l)
              t->name);
     for (size_t i = 0; i < t->delegates.n; i++)
         warn(l, "delegates", t->delegates.at[i],
-             "tenant %s: %s may show its guests any directory of this machine that posternd can "
-             "reach",
+             "tenant %s: %s may show its guests directories of their own while it is served",
              t->name, t->delegates.at[i]);
     for (size_t i = 0; i < t->nlistens; i++) {
         const struct plan_listen *d = &t->listens[i];

@@ -882,7 +882,14 @@ a_wrong_included_directory_is_refused(void **state)
     load_fails("p", -ENOTDIR, "p:1: cannot open \"main/\": Not a directory, expected a directory");
 }
 
-static char example[65536]; /* read before the first chdir */
+/* Read before the first chdir. */
+static struct example {
+    const char *name; /* in docs/examples */
+    char text[16384];
+} examples[] = {{.name = "postern.conf"},
+                {.name = "tenants.conf"},
+                {.name = "tenants.d/blue.conf"},
+                {.name = "tenants.d/green.conf"}};
 
 static void
 the_example_policy_loads(void **state)
@@ -892,7 +899,7 @@ the_example_policy_loads(void **state)
     const struct plan_tenant *t;
 
     (void)state;
-    file_write("example", example);
+    file_write("example", examples[0].text);
     if (plan_load("example", &p, &error) < 0)
         print_error("%s\n", error);
     assert_non_null(p);
@@ -906,6 +913,29 @@ the_example_policy_loads(void **state)
     assert_int_equal(t[0].limits.msize, 524288);
     assert_string_equal(t[1].listens[0].host, "127.0.0.1");
     plan_free(p);
+}
+
+static void
+the_example_of_a_file_for_each_tenant_loads(void **state)
+{
+    char *error = NULL;
+    struct plan *p = NULL;
+
+    (void)state;
+    assert_int_equal(mkdir("tenants.d", 0755), 0);
+    for (size_t i = 1; i < COUNT(examples); i++)
+        file_write(examples[i].name, examples[i].text);
+    if (plan_load("tenants.conf", &p, &error) < 0)
+        print_error("%s\n", error);
+    assert_non_null(p);
+    assert_int_equal(p->ntenants, 2);
+    assert_non_null(p->control.path);
+    assert_int_equal(p->tenants[0].shares[1].identity, IDENTITY_MAP);
+    assert_int_equal(p->tenants[1].shares[0].hide.n, 2);
+    plan_free(p);
+    for (size_t i = 1; i < COUNT(examples); i++)
+        assert_int_equal(unlink(examples[i].name), 0);
+    assert_int_equal(rmdir("tenants.d"), 0);
 }
 
 /* --- without a file --- */
@@ -1174,15 +1204,18 @@ files_teardown(void **state)
 }
 
 static bool
-example_read(void)
+example_read(struct example *x)
 {
-    FILE *f = fopen("docs/examples/postern.conf", "re");
+    char path[128];
+    FILE *f;
     size_t n;
 
+    (void)snprintf(path, sizeof(path), "docs/examples/%s", x->name);
+    f = fopen(path, "re");
     if (f == NULL)
         return false;
-    n = fread(example, 1, sizeof(example) - 1, f);
-    example[n] = '\0';
+    n = fread(x->text, 1, sizeof(x->text) - 1, f);
+    x->text[n] = '\0';
     return fclose(f) == 0 && n > 0;
 }
 
@@ -1214,6 +1247,7 @@ main(void)
         cmocka_unit_test(a_directory_is_included_file_by_file_in_order_of_names),
         cmocka_unit_test(a_wrong_included_directory_is_refused),
         cmocka_unit_test(the_example_policy_loads),
+        cmocka_unit_test(the_example_of_a_file_for_each_tenant_loads),
         cmocka_unit_test(a_tenant_made_by_hand_has_a_good_name),
         cmocka_unit_test(a_directory_becomes_a_share),
         cmocka_unit_test(a_relative_directory_counts_from_here),
@@ -1225,9 +1259,11 @@ main(void)
         cmocka_unit_test(hands_do_not_get_past_the_counts),
     };
 
-    if (!example_read()) {
-        (void)fprintf(stderr, "no docs/examples/postern.conf: run from the top of the tree\n");
-        return 1;
+    for (size_t i = 0; i < COUNT(examples); i++) {
+        if (!example_read(&examples[i])) {
+            (void)fprintf(stderr, "no docs/examples: run from the top of the tree\n");
+            return 1;
+        }
     }
     return cmocka_run_group_tests(tests, files_setup, files_teardown);
 }
