@@ -266,10 +266,6 @@ offer_identity(struct offer *o, bool rootless, unsigned slot)
 {
     int r = o->plan->identity == IDENTITY_STORED ? check_user_xattrs(o) : 0;
 
-    if (o->plan->identity == IDENTITY_STORED)
-        return refuse(-EOPNOTSUPP, o->plan, "identity = %s is not built yet: use squash or map",
-                      "stored");
-
     if (r < 0)
         return r;
     if (rootless)

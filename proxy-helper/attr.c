@@ -8,8 +8,10 @@
 
 #include <sys/sysmacros.h>
 
+#include "ipc/fd.h"
 #include "ipc/log.h"
 #include "proxy-helper/path.h"
+#include "proxy-helper/stored.h"
 
 static uint64_t
 mix(uint64_t h, uint64_t v)
@@ -33,6 +35,7 @@ attr_version(const struct statx *st)
 Postern__V1__Attr *
 attr_new(struct share *sh, const struct statx *st)
 {
+    bool squash = sh->identity.model == IDENTITY_SQUASH;
     Postern__V1__Attr *a = msg_new(&sh->arena, &postern__v1__attr__descriptor);
 
     if (a == NULL)
@@ -42,8 +45,8 @@ attr_new(struct share *sh, const struct statx *st)
     a->nlink = st->stx_nlink;
     if (S_ISDIR(st->stx_mode) && names_filter(&sh->names))
         a->nlink = 1; /* it counts directories that are not shown; 1: it does not count */
-    a->uid = identity_switches(&sh->identity) ? st->stx_uid : sh->present_uid;
-    a->gid = identity_switches(&sh->identity) ? st->stx_gid : sh->present_gid;
+    a->uid = squash ? sh->present_uid : st->stx_uid;
+    a->gid = squash ? sh->present_gid : st->stx_gid;
     a->rdev = makedev(st->stx_rdev_major, st->stx_rdev_minor);
     a->size = st->stx_size;
     a->blocks = st->stx_blocks;
@@ -61,10 +64,41 @@ attr_new(struct share *sh, const struct statx *st)
 }
 
 int
+attr_look(const struct share *sh, int fd, struct statx *st)
+{
+    int r = path_stat(fd, st);
+
+    if (r == 0)
+        stored_show(sh, fd, st);
+    return r;
+}
+
+int
+attr_look_name(const struct share *sh, int dir, const char *name, struct statx *st)
+{
+    _clean(clean_fd) int fd = -1;
+
+    if (!stored_is(sh))
+        return path_stat_name(dir, name, st);
+    fd = path_walk(dir, name);
+    return fd < 0 ? fd : attr_look(sh, fd, st);
+}
+
+mode_t
+attr_type(const struct share *sh, int fd, const struct node *n)
+{
+    struct statx st;
+
+    if (!stored_is(sh) || !S_ISREG(n->type) || attr_look(sh, fd, &st) < 0)
+        return n->type;
+    return st.stx_mode & S_IFMT;
+}
+
+int
 attr_of(struct share *sh, int fd, Postern__V1__Attr **ret)
 {
     struct statx st;
-    int r = path_stat(fd, &st);
+    int r = attr_look(sh, fd, &st);
 
     if (r < 0)
         return r;

@@ -69,8 +69,11 @@ file_add(struct files *t, int *fd, uint64_t node, bool writable, uint64_t *ret_i
         return -EMFILE;
     }
     t->used++;
-    *f = (struct file){
-        .node = node, .fd = take_fd(fd), .generation = f->generation, .writable = writable};
+    *f = (struct file){.node = node,
+                       .fd = take_fd(fd),
+                       .generation = f->generation,
+                       .writable = writable,
+                       .set_id = writable}; /* the first write looks */
     *ret_id = (uint64_t)f->generation << 32 | index_of(t, f);
     return 0;
 }
@@ -105,6 +108,14 @@ file_close(struct files *t, struct file *f)
     f->closing = true;
     if (f->jobs == 0)
         slot_give(t, f);
+}
+
+void
+files_set_id(struct files *t, uint64_t node)
+{
+    for (uint32_t i = 0; i < t->high; i++)
+        if (t->at[i].fd >= 0 && t->at[i].node == node)
+            t->at[i].set_id = true;
 }
 
 void

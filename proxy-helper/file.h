@@ -20,6 +20,7 @@ struct file {
     uint32_t jobs;       /* of the pool, at work on fd */
     bool closing;        /* closed by the worker while jobs > 0 */
     bool writable;
+    bool set_id;    /* its mode may have set-id bits that a write takes away; IDENTITY_STORED */
     bool may_block; /* reads cannot be tried without waiting here */
 };
 
@@ -41,6 +42,8 @@ int file_add(struct files *t, int *fd, uint64_t node, bool writable, uint64_t *r
 int file_get(struct files *t, uint64_t id, struct file **ret);
 /* Close it, now or when its last job is done. */
 void file_close(struct files *t, struct file *f);
+/* The files of a node that got set-id bits. */
+void files_set_id(struct files *t, uint64_t node);
 /* A job begins and ends; after file_job_end() the file may be gone. */
 void file_job_begin(struct file *f);
 void file_job_end(struct files *t, struct file *f);

@@ -43,11 +43,9 @@ identity_switches(const struct identity *id)
 bool
 identity_has(const struct identity *id, uint32_t uid, uint32_t gid)
 {
-    if (!identity_switches(id))
-        return true;
     if (uid == ID_NONE || gid == ID_NONE)
         return false;
-    return id->model == IDENTITY_HOST || (uid < id->ids && gid < id->ids);
+    return id->model != IDENTITY_MAP || (uid < id->ids && gid < id->ids);
 }
 
 /* Both calls give back what was, and say nothing when they do nothing. */

@@ -20,6 +20,7 @@
 #include "ipc/log.h"
 #include "proxy-helper/sandbox.h"
 #include "proxy-helper/serve.h"
+#include "proxy-helper/stored.h"
 
 #define USAGE_EXIT 64   /* EX_USAGE of sysexits(3) */
 #define FDS_RESERVED 64 /* the process's own, and those of the request at work */
@@ -201,7 +202,7 @@ take_identity(const Postern__V1__HelperBoot *b)
 static unsigned
 may_of(const struct share *sh)
 {
-    unsigned may = sh->xattrs != 0 ? (unsigned)MAY_XATTRS : 0;
+    unsigned may = sh->xattrs != 0 || stored_is(sh) ? (unsigned)MAY_XATTRS : 0;
 
     if (sh->allow_set_id)
         may |= (unsigned)MAY_SET_ID;

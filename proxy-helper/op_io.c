@@ -14,6 +14,7 @@
 #include "ipc/log.h"
 #include "ipc/ops.h"
 #include "proxy-helper/op.h"
+#include "proxy-helper/stored.h"
 
 #define WRITE_INLINE_MAX (256u * 1024u)
 
@@ -131,6 +132,17 @@ op_read(struct share *sh, const Postern__V1__ReadReq *req, Postern__V1__ReadRep 
     return 0;
 }
 
+/* As the kernel does where it has the modes: what others write has no set-id
+ * bits afterwards. */
+static int
+before_write(const struct share *sh, struct file *f)
+{
+    if (!f->set_id || !stored_is(sh) || sh->call.frame->uid == 0)
+        return 0;
+    f->set_id = false;
+    return stored_drop_set_id(sh, f->fd);
+}
+
 int
 op_write(struct share *sh, const Postern__V1__WriteReq *req, Postern__V1__WriteRep *rep)
 {
@@ -138,6 +150,8 @@ op_write(struct share *sh, const Postern__V1__WriteReq *req, Postern__V1__WriteR
     ssize_t n;
     int r = io_begin(sh, req->file, req->offset, req->count, &f);
 
+    if (r == 0)
+        r = before_write(sh, f);
     if (r < 0)
         return r;
     if (req->count > WRITE_INLINE_MAX)

@@ -11,18 +11,28 @@
 #include "proxy-helper/attr.h"
 #include "proxy-helper/op.h"
 #include "proxy-helper/path.h"
+#include "proxy-helper/stored.h"
 
 /* The attributes of what dir now calls name. */
 static int
 made(struct share *sh, int dir, const char *name, Postern__V1__Attr **ret)
 {
     struct statx st;
-    int r = path_stat_name(dir, name, &st);
+    int r = attr_look_name(sh, dir, name, &st);
 
     if (r < 0)
         return r;
     *ret = attr_new(sh, &st);
     return 0;
+}
+
+/* The same of what stored_*() made, or why it did not. */
+static int
+made_stored(struct share *sh, int fd, Postern__V1__Attr **ret)
+{
+    _clean(clean_fd) int mine = fd;
+
+    return fd < 0 ? take_fd(&mine) : attr_of(sh, fd, ret);
 }
 
 int
@@ -35,6 +45,8 @@ op_mkdir(struct share *sh, const Postern__V1__MkdirReq *req, Postern__V1__MkdirR
     if (dir < 0)
         return dir;
     name_copy(name, &req->name);
+    if (stored_is(sh))
+        return made_stored(sh, stored_mkdir(sh, dir, name, req->mode), &rep->attr);
     if (mkdirat(dir, name, req->mode & 01777) < 0)
         return -errno;
     return made(sh, dir, name, &rep->attr);
@@ -60,6 +72,8 @@ op_symlink(struct share *sh, const Postern__V1__SymlinkReq *req, Postern__V1__Sy
     (void)memcpy(target, req->target.data, req->target.len);
     target[req->target.len] = '\0';
     name_copy(name, &req->name);
+    if (stored_is(sh))
+        return made_stored(sh, stored_symlink(sh, dir, name, target, req->target.len), &rep->attr);
     if (symlinkat(target, dir, name) < 0)
         return -errno;
     return made(sh, dir, name, &rep->attr);
@@ -110,7 +124,7 @@ static int
 check_type(const struct share *sh, uint32_t type, uint64_t rdev)
 {
     if (type == S_IFCHR || type == S_IFBLK)
-        return sh->identity.devices ? 0 : -EPERM;
+        return sh->identity.devices || stored_is(sh) ? 0 : -EPERM;
     if (type == S_IFDIR)
         return -EPERM;
     return (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) || rdev != 0 ? -EINVAL : 0;
@@ -130,6 +144,9 @@ op_mknod(struct share *sh, const Postern__V1__MknodReq *req, Postern__V1__MknodR
     if (r < 0)
         return r;
     name_copy(name, &req->name);
+    if (stored_is(sh))
+        return made_stored(sh, stored_mknod(sh, dir, name, type | (req->mode & 07777), req->rdev),
+                           &rep->attr);
     if (mknodat(dir, name, type | (req->mode & 01777), req->rdev) < 0)
         return -errno;
     if (sh->allow_set_id && type == S_IFREG && (req->mode & (S_ISUID | S_ISGID)) != 0)

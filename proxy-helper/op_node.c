@@ -14,6 +14,22 @@
 #include "proxy-helper/attr.h"
 #include "proxy-helper/op.h"
 #include "proxy-helper/path.h"
+#include "proxy-helper/stored.h"
+
+/* The text of a symlink, a real one or stored. */
+static ssize_t
+read_link(const struct share *sh, int fd, const char *name, char *target, size_t room)
+{
+    _clean(clean_fd) int below = stored_is(sh) && *name != '\0' ? path_walk(fd, name) : -1;
+    int at = below < 0 ? fd : below;
+    struct statx st;
+    ssize_t n;
+
+    if (stored_is(sh) && path_stat(at, &st) == 0 && S_ISREG(st.stx_mode))
+        return stored_readlink(at, target, room);
+    n = readlinkat(fd, name, target, room);
+    return n < 0 ? -errno : n;
+}
 
 /* Where a symlink points: name in the directory fd, or fd itself for "". */
 static int
@@ -24,9 +40,9 @@ read_target(struct share *sh, int fd, const char *name, ProtobufCBinaryData *ret
 
     if (target == NULL)
         bug("no room in the arena for a symlink's target");
-    len = readlinkat(fd, name, target, TARGET_LEN_MAX + 1);
+    len = read_link(sh, fd, name, target, TARGET_LEN_MAX + 1);
     if (len < 0)
-        return -errno;
+        return (int)len;
     if (len > TARGET_LEN_MAX)
         return -ENAMETOOLONG;
     *ret = msg_bytes(target, (size_t)len);
@@ -49,7 +65,7 @@ op_getattr(struct share *sh, const Postern__V1__GetattrReq *req, Postern__V1__Ge
     r = node_use(&sh->nodes, req->node, &n);
     if (r < 0)
         return r;
-    if (req->target != 0 && S_ISLNK(n->type))
+    if (req->target != 0 && S_ISLNK(attr_type(sh, r, n)))
         rep->has_target = read_target(sh, r, "", &rep->target) == 0;
     return attr_of(sh, r, &rep->attr);
 }
@@ -65,7 +81,7 @@ op_stat(struct share *sh, const Postern__V1__StatReq *req, Postern__V1__StatRep 
     if (fd < 0)
         return fd;
     name_copy(name, &req->name);
-    r = path_stat_name(fd, name, &st);
+    r = attr_look_name(sh, fd, name, &st);
     if (r < 0)
         return r;
     r = mounts_enter(&sh->mounts, &st);
@@ -129,7 +145,10 @@ walk_one(struct share *sh, struct node *dir, const ProtobufCBinaryData *componen
         r = mounts_enter(&sh->mounts, st);
     if (r < 0)
         return r;
-    return node_add(&sh->nodes, dir, name, &fd, st, ret);
+    r = node_add(&sh->nodes, dir, name, &fd, st, ret);
+    if (r == 0)
+        stored_show(sh, (*ret)->fd, st);
+    return r;
 }
 
 int
@@ -146,7 +165,7 @@ op_walk(struct share *sh, const Postern__V1__WalkReq *req, Postern__V1__WalkRep 
         bug("no room in the arena for the steps of a walk");
     if (r < 0)
         return r;
-    r = want == 0 ? path_stat(r, &st) : 0;
+    r = want == 0 ? attr_look(sh, r, &st) : 0;
     node_ref(at);
     for (; r == 0 && rep->done < want; rep->done += r == 0) {
         r = walk_one(sh, at, names[rep->done], &st, &next);
@@ -217,7 +236,7 @@ op_readlink(struct share *sh, const Postern__V1__ReadlinkReq *req, Postern__V1__
 
     if (r < 0)
         return r;
-    return S_ISLNK(n->type) ? read_target(sh, r, "", &rep->target) : -EINVAL;
+    return S_ISLNK(attr_type(sh, r, n)) ? read_target(sh, r, "", &rep->target) : -EINVAL;
 }
 
 int

@@ -12,6 +12,7 @@
 #include "proxy-helper/attr.h"
 #include "proxy-helper/op.h"
 #include "proxy-helper/path.h"
+#include "proxy-helper/stored.h"
 
 #define CREATE_TRIES 8
 
@@ -58,7 +59,7 @@ open_node(struct share *sh, struct node *n, int flags, uint64_t *ret_file, Poste
         return r;
     if (sh->read_only)
         flags &= ~O_NOATIME; /* nothing moves there anyway, nor may it be asked for */
-    fd = path_reopen(r, n->type, flags);
+    fd = path_reopen(r, attr_type(sh, r, n), flags);
     if (fd < 0)
         return fd;
     r = attr_of(sh, fd, ret);
@@ -107,13 +108,14 @@ create_new(struct share *sh, const Postern__V1__CreateReq *req, struct node *dir
     struct statx st;
     int r;
 
-    fd = path_create(dir_fd, name, flags, req->mode);
+    fd = stored_is(sh) ? stored_create(sh, dir_fd, name, flags, req->mode)
+                       : path_create(dir_fd, name, flags, req->mode);
     if (fd < 0)
         return fd;
     pin = path_pin(fd); /* of the file just made, whatever the name means by now */
     if (pin < 0)
         return pin;
-    if (sh->allow_set_id && (req->mode & (S_ISUID | S_ISGID)) != 0)
+    if (sh->allow_set_id && !stored_is(sh) && (req->mode & (S_ISUID | S_ISGID)) != 0)
         (void)path_chmod(pin, req->mode & 07777);
     r = path_stat(pin, &st);
     if (r < 0)
@@ -122,6 +124,7 @@ create_new(struct share *sh, const Postern__V1__CreateReq *req, struct node *dir
     if (r < 0)
         return r;
     rep->node = node_id(&sh->nodes, n);
+    stored_show(sh, fd, &st);
     rep->attr = attr_new(sh, &st);
     r = file_add(&sh->files, &fd, rep->node, (flags & O_ACCMODE) != O_RDONLY, &rep->file);
     if (r < 0)

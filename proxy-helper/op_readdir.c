@@ -15,8 +15,10 @@
 
 #include "ipc/log.h"
 #include "ipc/ops.h"
+#include "proxy-helper/attr.h"
 #include "proxy-helper/op.h"
 #include "proxy-helper/path.h"
+#include "proxy-helper/stored.h"
 
 #define LISTING_BYTES 65536u
 
@@ -75,11 +77,11 @@ finish_entry(struct share *sh, const struct listed *l, struct dirent64 *d)
     }
     if (!names_show(&sh->names, l->f->node == NODE_ROOT, d->d_name))
         return false;
-    if (d->d_type != DT_UNKNOWN && sh->mounts.mode == SUBMOUNTS_REFUSE)
+    if (d->d_type != DT_UNKNOWN && sh->mounts.mode == SUBMOUNTS_REFUSE && !stored_is(sh))
         return true;
-    if (path_stat_name(l->f->fd, d->d_name, &st) < 0)
+    if (attr_look_name(sh, l->f->fd, d->d_name, &st) < 0)
         return true; /* it is gone by now, which the guest finds out as anybody does */
-    if (d->d_type == DT_UNKNOWN)
+    if (d->d_type == DT_UNKNOWN || stored_is(sh))
         d->d_type = (unsigned char)IFTODT(st.stx_mode);
     if (st.stx_mnt_id == l->st.stx_mnt_id)
         return true;

@@ -12,6 +12,7 @@
 #include "proxy-helper/attr.h"
 #include "proxy-helper/op.h"
 #include "proxy-helper/path.h"
+#include "proxy-helper/stored.h"
 
 #define NSEC_PER_SEC 1000000000u
 
@@ -32,25 +33,25 @@ check_owner(const struct share *sh, const Postern__V1__SetattrReq *req)
 }
 
 static int
-check_mode(const struct share *sh, const struct node *n, const Postern__V1__SetattrReq *req)
+check_mode(const struct share *sh, mode_t type, const Postern__V1__SetattrReq *req)
 {
-    uint32_t refused = S_ISUID | (S_ISDIR(n->type) ? 0 : S_ISGID);
+    uint32_t refused = S_ISUID | (S_ISDIR(type) ? 0 : S_ISGID);
 
     if (!req->has_mode)
         return 0;
-    if (S_ISLNK(n->type))
+    if (S_ISLNK(type))
         return -EOPNOTSUPP;
-    return !sh->allow_set_id && (req->mode & refused) != 0 ? -EPERM : 0;
+    return !sh->allow_set_id && !stored_is(sh) && (req->mode & refused) != 0 ? -EPERM : 0;
 }
 
 static int
-check_size(const struct node *n, const Postern__V1__SetattrReq *req)
+check_size(mode_t type, const Postern__V1__SetattrReq *req)
 {
     if (!req->has_size)
         return 0;
-    if (S_ISDIR(n->type))
+    if (S_ISDIR(type))
         return -EISDIR;
-    return !S_ISREG(n->type) || req->size > INT64_MAX ? -EINVAL : 0;
+    return !S_ISREG(type) || req->size > INT64_MAX ? -EINVAL : 0;
 }
 
 /* One time of the two: UTIME_OMIT when nothing is asked. */
@@ -99,16 +100,50 @@ set_size(struct share *sh, const struct node *n, int fd, const Postern__V1__Seta
     return ftruncate(mine, (off_t)req->size) < 0 ? -errno : 0;
 }
 
+/*
+ * A client whose user writes to a set-id file asks for its mode without these
+ * bits first, as that user, who may not change modes. He may do what a write
+ * does: lose the bits, and nothing else, of a file that he may write.
+ */
+static int
+lose_set_id(int fd, const Postern__V1__SetattrReq *req)
+{
+    const unsigned bits = S_ISUID | S_ISGID;
+    _clean(clean_fd) int mine = -1;
+    struct identity_was was;
+    struct statx st;
+    int r;
+
+    if (path_stat(fd, &st) < 0 || (st.stx_mode & bits & ~req->mode) == 0 ||
+        ((st.stx_mode ^ req->mode) & 07777 & ~bits) != 0 || (req->mode & bits & ~st.stx_mode) != 0)
+        return -EPERM;
+    mine = path_reopen(fd, st.stx_mode & S_IFMT, O_WRONLY);
+    if (mine < 0)
+        return -EPERM;
+    was = identity_root_begin();
+    r = path_chmod(fd, req->mode & 07777);
+    identity_root_end(&was);
+    return r;
+}
+
 /* Who cuts a set-id file short asks for its mode without these bits as well.
  * The kernel took them away with the content; to ask again takes the owner. */
 static int
-set_mode(int fd, const Postern__V1__SetattrReq *req)
+set_mode(struct share *sh, int fd, const Postern__V1__SetattrReq *req)
 {
     struct statx st;
 
-    if (req->has_size && path_stat(fd, &st) == 0 && (st.stx_mode & 07777) == (req->mode & 07777))
+    if (req->has_size && attr_look(sh, fd, &st) == 0 &&
+        (st.stx_mode & 07777) == (req->mode & 07777))
         return 0;
-    return path_chmod(fd, req->mode & 07777);
+    if (!stored_is(sh)) {
+        int r = path_chmod(fd, req->mode & 07777);
+
+        return r == -EPERM && identity_switches(&sh->identity) ? lose_set_id(fd, req) : r;
+    }
+    if ((req->mode & (S_ISUID | S_ISGID)) != 0)
+        files_set_id(&sh->files, req->node);
+    return stored_chmod(sh, fd, req->mode);
 }
 
 static int
@@ -116,6 +151,9 @@ set_owner(struct share *sh, int fd, const Postern__V1__SetattrReq *req)
 {
     if (sh->identity.model == IDENTITY_SQUASH || (!req->has_uid && !req->has_gid))
         return 0;
+    if (stored_is(sh))
+        return stored_chown(sh, fd, req->has_uid ? req->uid : ID_NONE,
+                            req->has_gid ? req->gid : ID_NONE);
     return path_chown(fd, req->has_uid ? req->uid : ID_NONE, req->has_gid ? req->gid : ID_NONE);
 }
 
@@ -125,26 +163,30 @@ op_setattr(struct share *sh, const Postern__V1__SetattrReq *req, Postern__V1__Se
     struct timespec ts[2] = {0};
     struct node *n;
     int fd = node_use(&sh->nodes, req->node, &n);
+    mode_t type;
     int r;
 
     if (fd < 0)
         return fd;
+    type = attr_type(sh, fd, n);
     r = check_owner(sh, req);
     if (r == 0)
-        r = check_mode(sh, n, req);
+        r = check_mode(sh, type, req);
     if (r == 0)
-        r = check_size(n, req);
+        r = check_size(type, req);
     if (r == 0)
         r = take_times(req, ts);
     if (r == 0 && req->has_size) {
         r = set_size(sh, n, fd, req);
+        if (r == 0 && stored_is(sh) && sh->call.frame->uid != 0)
+            r = stored_drop_set_id(sh, fd);
         if (ts[1].tv_nsec == UTIME_NOW)
             ts[1].tv_nsec = UTIME_OMIT; /* so it is; and who does not own it may not ask for it */
     }
     if (r == 0)
         r = set_owner(sh, fd, req);
     if (r == 0 && req->has_mode) /* after size and owner, which take set-id bits away */
-        r = set_mode(fd, req);
+        r = set_mode(sh, fd, req);
     if (r == 0 && (ts[0].tv_nsec != UTIME_OMIT || ts[1].tv_nsec != UTIME_OMIT))
         r = path_times(fd, ts);
     return r < 0 ? r : attr_of(sh, fd, &rep->attr);

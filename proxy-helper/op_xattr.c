@@ -16,6 +16,7 @@
 #include "ipc/ops.h"
 #include "proxy-helper/op.h"
 #include "proxy-helper/path.h"
+#include "proxy-helper/stored.h"
 
 static char list[XATTR_SIZE_MAX];
 
@@ -61,6 +62,16 @@ is_offered(const struct share *sh, const char *key)
     return false;
 }
 
+/* identity = stored: the guest's kernel keeps to these ACLs, the host's must
+ * not, whose ids are others. QEMU has them there, too. */
+static const char acl_prefix[] = "user.virtfs.";
+
+static bool
+is_stored_acl(const char *key)
+{
+    return begins(key, acl_prefix) && begins(key + sizeof(acl_prefix) - 1, "system.posix_acl_");
+}
+
 /* The key of a request, and whether the guest may know of it. */
 static int
 key_take(const struct share *sh, const ProtobufCBinaryData *from, char key[NAME_BUF],
@@ -69,7 +80,13 @@ key_take(const struct share *sh, const ProtobufCBinaryData *from, char key[NAME_
     name_copy(key, from);
     if (!is_offered(sh, key))
         return -EOPNOTSUPP;
-    return is_reserved(key) ? if_reserved : 0;
+    if (is_reserved(key))
+        return if_reserved;
+    if (stored_is(sh) && begins(key, "system.")) {
+        (void)memmove(key + sizeof(acl_prefix) - 1, key, strlen(key) + 1); /* 24 bytes at most */
+        (void)memcpy(key, acl_prefix, sizeof(acl_prefix) - 1);
+    }
+    return 0;
 }
 
 static void
@@ -107,11 +124,16 @@ list_filter(const struct share *sh, size_t n)
     size_t kept = 0;
 
     for (size_t at = 0; at < n;) {
+        bool disks = stored_is(sh) && begins(list + at, "system."); /* not the guest's */
         size_t len = strnlen(list + at, n - at);
 
         if (at + len == n)
             bug("a list of extended attributes without its end");
-        if (is_offered(sh, list + at) && !is_reserved(list + at)) {
+        if (stored_is(sh) && is_stored_acl(list + at)) {
+            at += sizeof(acl_prefix) - 1;
+            len -= sizeof(acl_prefix) - 1;
+        }
+        if (!disks && is_offered(sh, list + at) && !is_reserved(list + at)) {
             (void)memmove(list + kept, list + at, len + 1);
             kept += len + 1;
         }

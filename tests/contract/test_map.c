@@ -282,6 +282,31 @@ set_id_bits_are_the_guests_own_and_fall_as_on_a_disk(void **state)
     end(c);
 }
 
+/* So a client does before its user's write. */
+static void
+who_may_write_may_take_set_id_bits_away_and_nothing_else(void **state)
+{
+    struct contract *c = open_map();
+    uint64_t n;
+
+    (void)state;
+    assert_int_equal(make_file(c, ALICE, ALICE, NODE_ROOT, "s", 06757), 0);
+    n = walk_to(c, NODE_ROOT, "s");
+    contract_be(c, BOB);
+    assert_int_equal(chmod_node(c, n, 0777), -EPERM);
+    assert_int_equal(chmod_node(c, n, 0756), -EPERM);
+    assert_int_equal(chmod_node(c, n, 0757), 0);
+    host_is(c, "s", ALICE, ALICE, 0757);
+    contract_be(c, ALICE);
+    assert_int_equal(chmod_node(c, n, 06755), 0);
+    contract_be(c, BOB);
+    assert_int_equal(chmod_node(c, n, 0755), -EPERM); /* whom a write would be refused */
+    host_is(c, "s", ALICE, ALICE, 06755);
+    contract_be(c, ROOT);
+    forget(c, n, 1);
+    end(c);
+}
+
 static void
 only_root_gives_files_away_and_only_to_ids_of_the_guest(void **state)
 {
@@ -492,6 +517,7 @@ main(void)
         cmocka_unit_test(a_setgid_directory_gives_its_group_and_its_bit),
         cmocka_unit_test(a_default_acl_is_inherited_with_the_guests_ids),
         cmocka_unit_test(set_id_bits_are_the_guests_own_and_fall_as_on_a_disk),
+        cmocka_unit_test(who_may_write_may_take_set_id_bits_away_and_nothing_else),
         cmocka_unit_test(only_root_gives_files_away_and_only_to_ids_of_the_guest),
         cmocka_unit_test(without_a_table_the_guests_word_for_groups_is_taken),
         cmocka_unit_test(no_group_is_lent_that_would_take_something_away),
