@@ -231,7 +231,7 @@ loop_once(struct loop *l, int timeout_ms)
     }
     for (int i = 0; i < n && alive; i++)
         alive = take_event(l, &ev[i]);
-    loop_shares_round(l);
     l->busy = work(l);
+    l->busy |= loop_shares_round(l); /* after it: who left last makes a share idle */
     return alive;
 }

@@ -83,8 +83,8 @@ int loop_share_add(struct loop *l, uint32_t number, const Postern__V1__ShareBoot
  * ShareAdded, which are taken over. */
 void loop_hear(struct loop *l, const Postern__V1__ToChild *m, const int *fds);
 /* Shares that drain and have nobody left, or whose time has come, go; the
- * broker is told what it is to be told. */
-void loop_shares_round(struct loop *l);
+ * broker is told what it is to be told. True: the tenant has to hear of it. */
+bool loop_shares_round(struct loop *l);
 /* How long to sleep at most because of them, ms; -1: for ever. */
 int loop_shares_patience(const struct loop *l);
 /* ms on a clock that only goes forward. */

@@ -212,10 +212,11 @@ cut(struct loop *l, uint32_t number)
     tell(l, &h->say_over);
 }
 
-static void
+static bool
 cut_all(struct loop *l)
 {
     const uint64_t now = loop_clock();
+    const unsigned before = l->leaving;
 
     for (uint32_t i = 0; i < SHARES_PER_TENANT_MAX; i++) {
         const struct helper *h = &l->helpers[i];
@@ -224,6 +225,7 @@ cut_all(struct loop *l)
             (now >= h->cut_at || share_is_idle(l->tenant.by_number[i])))
             cut(l, i);
     }
+    return l->leaving < before;
 }
 
 /* False: not now. A broker that is gone wants to hear nothing. */
@@ -272,13 +274,14 @@ say_all(struct loop *l)
     }
 }
 
-void
+bool
 loop_shares_round(struct loop *l)
 {
-    if (l->leaving > 0)
-        cut_all(l);
+    bool some = l->leaving > 0 && cut_all(l);
+
     if (l->unsaid > 0)
         say_all(l);
+    return some;
 }
 
 int

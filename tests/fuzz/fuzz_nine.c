@@ -8,8 +8,9 @@
  * answer, 201 hold them, 202 the newest call is answered first, 203 the guest
  * stops or starts to read, 204 little room, 205 much, 206 another guest of the
  * same tenant, 207 a program of the host locks, 208 unlocks, 209 time passes;
- * from 210 a message with what it needs to work, made of the four bytes behind;
- * else run.
+ * 220 a third share comes, 221 it leaves and drains, 222 it goes, 223 "rw" goes
+ * in the middle of whatever is under way, once; from 210 to 219 a message with what it needs to
+ * work, made of the four bytes behind; else run.
  *
  * When it ends, everything must be given back: rig_free() looks.
  */
@@ -27,14 +28,39 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 static struct guest *
 guest_begins(struct rig *rig, bool decent)
 {
-    struct guest *g = decent ? guest_new(rig) : rig_connect(rig);
+    struct guest *g = NULL;
 
+    decent = decent && rig->tenant.by_number[0] != NULL;
+    g = decent ? guest_new(rig) : rig_connect(rig);
     if (decent) {
         guest_open(g, 0, 2, "file", 2);
         guest_open(g, 0, 3, "dir", 0);
         guest_walk(g, 0, 4, "link");
     }
     return g;
+}
+
+/* The third share, and the one that everybody works on. */
+static void
+share_command(struct rig *rig, uint8_t c)
+{
+    struct share *const *at = rig->tenant.by_number;
+
+    if (c == 220 && at[2] == NULL && rig->nmore < RIG_MORE) {
+        struct synth *s = rig_add(rig, 2, "more", false, "00112233445566778899aabbccddeeff");
+
+        synth_put_dir(s, "dir");
+        synth_put_file(s, "file", "hello", 5);
+    } else if (c == 221 && at[2] != NULL && at[2]->state == SHARE_SERVED) {
+        tenant_share_leaves(&rig->tenant, 2);
+    } else if (c == 222 && at[2] != NULL) {
+        if (at[2]->state == SHARE_SERVED)
+            tenant_share_leaves(&rig->tenant, 2);
+        tenant_share_cut(&rig->tenant, 2);
+    } else if (c == 223 && at[0] != NULL) {
+        rig_cut(rig, 0);
+    }
+    rig_run(rig);
 }
 
 static void
@@ -75,7 +101,7 @@ command(struct rig *rig, struct guest **g, uint8_t c)
         (void)tenant_pause(&rig->tenant, clock_ms);
         break;
     default:
-        rig_run(rig);
+        share_command(rig, c);
     }
 }
 
@@ -111,6 +137,17 @@ decent(struct guest *g, uint8_t c, const uint8_t *p)
         break;
     case 215:
         n = msg_make(msg, sizeof(msg), TCLUNK, tag, "4", fid);
+        break;
+    case 217: /* to the root of all, and on from wherever a fid is */
+        n = msg_make(msg, sizeof(msg), TATTACH, tag, "44ss4", fid, NOFID, "",
+                     p[3] % 2 == 0 ? "" : "more", 0u);
+        break;
+    case 218:
+        n = msg_make(msg, sizeof(msg), TWALK, tag, "442sss", fid, 2 + p[3] % 6u, 3u,
+                     p[2] % 2 == 0 ? ".." : "more", p[3] % 2 == 0 ? "rw" : "dir", "..");
+        break;
+    case 219:
+        n = msg_make(msg, sizeof(msg), TREADDIR, tag, "484", fid, at, 20u + p[3]);
         break;
     case 216:
         n = msg_make(msg, sizeof(msg), TFLUSH, tag, "2", p[3] >> 4);

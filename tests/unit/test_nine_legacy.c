@@ -1422,6 +1422,120 @@ a_flushed_request_of_many_calls_is_answered_first(void **state)
     assert_int_equal(m.type, TFLUSH + 1);
 }
 
+/* --- the root of all shares ------------------------------------------------------- */
+
+/* A guest with fid 5 there. */
+static struct guest *
+old_guest_at_root(struct rig *rig, const char *version)
+{
+    struct guest *g = old_guest(rig, version);
+
+    assert_int_equal(attaches(g, 5, ""), 0);
+    return g;
+}
+
+/* The names that one Tread after the other gives, each with a space behind it. */
+static void
+list_names(struct guest *g, uint32_t fid, uint32_t count, char *names, size_t room)
+{
+    uint64_t offset = 0;
+    uint32_t n = 1;
+
+    for (names[0] = '\0'; n > 0; offset += n) {
+        struct msg m = guest_ask(g, TREAD, "484", fid, offset, count);
+        struct old_stat st;
+
+        assert_int_equal(m.type, TREAD + 1);
+        n = cur_u32(&m.body);
+        while (m.body.at < m.body.end) {
+            size_t at = strlen(names);
+            size_t size = old_stat_read(m.body.at, (size_t)(m.body.end - m.body.at), dotu(g), &st);
+
+            assert_true(size > 0);
+            m.body.at += size;
+            assert_true((st.mode & OLD_DMDIR) != 0);
+            (void)snprintf(names + at, room - at, "%s ", st.name);
+        }
+    }
+}
+
+static void
+the_root_lists_shares_as_stats(void **state)
+{
+    struct rig *rig = *state;
+
+    for (size_t d = 0; d < OLD_DIALECTS; d++) {
+        struct guest *g = old_guest_at_root(rig, dialects[d].version);
+        struct old_stat st;
+        char names[256];
+
+        assert_int_equal(DOES(g, TOPEN, "41", 5u, 0u), 0);
+        for (uint32_t count = 200; count < 600; count += 50) {
+            list_names(g, 5, count, names, sizeof(names));
+            assert_string_equal(names, "rw ro ");
+        }
+        assert_int_equal(attaches(g, 6, ""), 0);
+        st = stat_of(g, 6);
+        assert_string_equal(st.name, "/");
+        assert_int_equal(st.mode, OLD_DMDIR | 0555);
+        assert_int_equal(st.qid_path, 1);
+        assert_int_equal(DOES(g, TWALK, "442ss", 6u, 7u, 2u, "rw", "dir"), 0);
+        assert_string_equal(stat_of(g, 7).name, "dir");
+        assert_int_equal(DOES(g, TWALK, "442s", 7u, 7u, 1u, ".."), 0);
+        st = stat_of(g, 7);
+        assert_string_equal(st.name, "rw");
+        assert_int_equal(DOES(g, TWALK, "442s", 6u, 8u, 1u, "rw"), 0);
+        assert_string_equal(stat_of(g, 8).name, "rw");
+        assert_true(stat_of(g, 8).qid_path == st.qid_path);
+        assert_int_equal(DOES(g, TWALK, "442s", 8u, 8u, 1u, ".."), 0);
+        assert_string_equal(stat_of(g, 8).name, "/");
+        guest_hang_up(g);
+        rig_run(rig);
+    }
+}
+
+static void
+the_root_and_its_entries_stay_as_they_are(void **state)
+{
+    struct rig *rig = *state;
+
+    for (size_t d = 0; d < OLD_DIALECTS; d++) {
+        struct guest *g = old_guest_at_root(rig, dialects[d].version);
+        struct old_stat st = old_stat_blank();
+
+        assert_int_equal(creates(g, 5, "x", 0644, 0, ""), EROFS);
+        assert_int_equal(creates(g, 5, "x", OLD_DMDIR | 0755, 0, ""), EROFS);
+        assert_int_equal(DOES(g, TOPEN, "41", 5u, 1u), EROFS);
+        assert_int_equal(DOES(g, TOPEN, "41", 5u, 0x40u), EROFS); /* ORCLOSE */
+        (void)snprintf(st.name, sizeof(st.name), "new");
+        assert_int_equal(wstats(g, 5, &st), EROFS);
+        assert_int_equal(DOES(g, TWALK, "442s", 5u, 7u, 1u, "rw"), 0);
+        assert_int_equal(wstats(g, 7, &st), EROFS);
+        assert_int_equal(wstats(g, 0, &st), EBUSY); /* as before, where it is not an entry */
+        assert_int_equal(DOES(g, TREMOVE, "4", 7u), EROFS);
+        assert_int_equal(DOES(g, TREMOVE, "4", 5u), EROFS);
+        guest_hang_up(g);
+        rig_run(rig);
+    }
+}
+
+static void
+a_dead_share_does_not_spoil_the_listing_of_the_others(void **state)
+{
+    struct rig *rig = *state;
+    struct guest *g = old_guest_at_root(rig, "9P2000.u");
+    char names[256];
+
+    (void)rig_add(rig, 2, "late", false, NULL);
+    synth_gone(rig->ro);
+    assert_int_equal(DOES(g, TOPEN, "41", 5u, 0u), 0);
+    list_names(g, 5, 4000, names, sizeof(names));
+    assert_string_equal(names, "rw ro late ");
+    rig_cut(rig, 1);
+    list_names(g, 5, 4000, names, sizeof(names));
+    assert_string_equal(names, "rw late ");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -1467,6 +1581,9 @@ main(void)
         T(any_call_may_fail_and_nothing_is_left),
         T(a_helper_that_dies_ends_calls_not_connections),
         T(a_flushed_request_of_many_calls_is_answered_first),
+        T(the_root_lists_shares_as_stats),
+        T(the_root_and_its_entries_stay_as_they_are),
+        T(a_dead_share_does_not_spoil_the_listing_of_the_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
