@@ -83,6 +83,18 @@ nine_name(struct str name)
     return name_ok(name.p, name.n) ? 0 : -EINVAL;
 }
 
+int
+nine_fid(struct request *r, const struct cursor *c, uint32_t num)
+{
+    return cur_end(c) ? request_fid(r, num) : -EPROTO;
+}
+
+int
+nine_fid_to_write(struct request *r, const struct cursor *c, uint32_t num, unsigned op)
+{
+    return cur_end(c) ? request_fid_to_write(r, num, op) : -EPROTO;
+}
+
 void
 nine_done_empty(struct fs_call *call, int status, const ProtobufCMessage *m)
 {

@@ -74,6 +74,10 @@ nine_is_entry(const struct request *r)
 void pen_qid(struct pen *w, uint64_t ino, uint32_t mode, uint32_t version);
 void pen_attr_qid(struct pen *w, const struct request *r, const Postern__V1__Attr *a);
 
+/* The message is at its end and about that fid: -EPROTO, or request_fid(). The
+ * second for what writes: request_fid_to_write(). */
+int nine_fid(struct request *r, const struct cursor *c, uint32_t num);
+int nine_fid_to_write(struct request *r, const struct cursor *c, uint32_t num, unsigned op);
 /* 0; -ENAMETOOLONG; -EINVAL: not one component. */
 int nine_name(struct str name);
 /* Whether it can be a symlink's target: 0; -ENOENT; -ENAMETOOLONG; -EINVAL. */

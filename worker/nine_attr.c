@@ -84,9 +84,7 @@ nine_tgetattr(struct request *r, struct cursor *c)
     int e;
 
     r->mask = cur_u64(c);
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, num);
+    e = nine_fid(r, c, num);
     if (e < 0)
         return e;
     q.node = r->node->id;
@@ -157,9 +155,7 @@ nine_tsetattr(struct request *r, struct cursor *c)
     uint32_t num = cur_u32(c);
     int bad = decode_setattr(&q, c), e;
 
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid_to_write(r, num, OP_SETATTR);
+    e = nine_fid_to_write(r, c, num, OP_SETATTR);
     if (e == 0)
         e = bad;
     if (e < 0)
@@ -202,11 +198,7 @@ nine_tstatfs(struct request *r, struct cursor *c)
 {
     Postern__V1__StatfsReq q = POSTERN__V1__STATFS_REQ__INIT;
     uint32_t num = cur_u32(c);
-    int e;
-
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, num);
+    int e = nine_fid(r, c, num);
     if (e < 0)
         return e;
     q.node = r->node->id;
@@ -237,11 +229,7 @@ nine_treadlink(struct request *r, struct cursor *c)
 {
     Postern__V1__ReadlinkReq q = POSTERN__V1__READLINK_REQ__INIT;
     uint32_t num = cur_u32(c);
-    int e;
-
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, num);
+    int e = nine_fid(r, c, num);
     if (e < 0)
         return e;
     q.node = r->node->id;

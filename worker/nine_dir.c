@@ -122,9 +122,7 @@ nine_treaddir(struct request *r, struct cursor *c)
 
     q.cookie = cur_u64(c);
     r->count = cur_u32(c);
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, num);
+    e = nine_fid(r, c, num);
     if (e < 0)
         return e;
     if (r->file == NULL)
@@ -171,9 +169,7 @@ nine_tmkdir(struct request *r, struct cursor *c)
 
     q.mode = cur_u32(c) & 07777;
     gid = cur_u32(c);
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid_to_write(r, num, OP_MKDIR);
+    e = nine_fid_to_write(r, c, num, OP_MKDIR);
     if (e == 0)
         e = nine_name(name);
     if (e < 0)
@@ -212,11 +208,7 @@ nine_tsymlink(struct request *r, struct cursor *c)
     uint32_t num = cur_u32(c);
     struct str name = cur_str(c), target = cur_str(c);
     uint32_t gid = cur_u32(c);
-    int e;
-
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid_to_write(r, num, OP_SYMLINK);
+    int e = nine_fid_to_write(r, c, num, OP_SYMLINK);
     if (e == 0)
         e = nine_name(name);
     if (e == 0)
@@ -275,9 +267,7 @@ nine_tmknod(struct request *r, struct cursor *c)
     major = cur_u32(c);
     minor = cur_u32(c);
     gid = cur_u32(c);
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid_to_write(r, num, OP_MKNOD);
+    e = nine_fid_to_write(r, c, num, OP_MKNOD);
     if (e == 0)
         e = nine_name(name);
     if (e == 0)
@@ -296,21 +286,26 @@ nine_tmknod(struct request *r, struct cursor *c)
     return fs_mknod(r->share->fs, &q, &r->call);
 }
 
+/* A file and the directory where it gets a name. */
+static int
+take_link(struct request *r, const struct cursor *c, uint32_t num, uint32_t dir, struct str name,
+          unsigned op)
+{
+    int e = nine_fid(r, c, num);
+
+    if (e == 0)
+        e = request_other(r, dir, op);
+    return e < 0 ? e : nine_name(name);
+}
+
 int
 nine_tlink(struct request *r, struct cursor *c)
 {
     Postern__V1__LinkReq q = POSTERN__V1__LINK_REQ__INIT;
     uint32_t dir = cur_u32(c), num = cur_u32(c);
     struct str name = cur_str(c);
-    int e;
+    int e = take_link(r, c, num, dir, name, OP_LINK);
 
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, num);
-    if (e == 0)
-        e = request_other(r, dir, OP_LINK);
-    if (e == 0)
-        e = nine_name(name);
     if (e < 0)
         return e;
     q.node = r->node->id;
@@ -326,15 +321,8 @@ nine_trename(struct request *r, struct cursor *c)
     Postern__V1__RenameNodeReq q = POSTERN__V1__RENAME_NODE_REQ__INIT;
     uint32_t num = cur_u32(c), dir = cur_u32(c);
     struct str name = cur_str(c);
-    int e;
+    int e = take_link(r, c, num, dir, name, OP_RENAME_NODE);
 
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, num);
-    if (e == 0)
-        e = request_other(r, dir, OP_RENAME_NODE);
-    if (e == 0)
-        e = nine_name(name);
     if (e < 0)
         return e;
     q.node = r->node->id;
@@ -356,9 +344,7 @@ nine_trenameat(struct request *r, struct cursor *c)
     old = cur_str(c);
     to = cur_u32(c);
     new = cur_str(c);
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, from);
+    e = nine_fid(r, c, from);
     if (e == 0)
         e = request_other(r, to, OP_RENAME);
     if (e == 0)
@@ -384,9 +370,7 @@ nine_tunlinkat(struct request *r, struct cursor *c)
     int e;
 
     flags = cur_u32(c);
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid_to_write(r, num, OP_UNLINK);
+    e = nine_fid_to_write(r, c, num, OP_UNLINK);
     if (e == 0)
         e = nine_name(name);
     if (e == 0 && (flags & ~DOTL_REMOVEDIR) != 0)

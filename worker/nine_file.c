@@ -254,11 +254,11 @@ nine_tread(struct request *r, struct cursor *c)
 
     q.offset = cur_u64(c);
     q.count = cur_u32(c);
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, num);
+    e = nine_fid(r, c, num);
+    if (e == -EBADF && request_xattr(r, num))
+        return nine_xattr_read(r, q.offset, q.count);
     if (e < 0)
-        return request_xattr(r, num) ? nine_xattr_read(r, q.offset, q.count) : e;
+        return e;
     if (r->file == NULL || !r->fid->reads)
         return -EBADF;
     if (q.offset > INT64_MAX)
@@ -382,11 +382,7 @@ nine_tfsync(struct request *r, struct cursor *c)
 {
     uint32_t num = cur_u32(c);
     bool datasync = cur_u32(c) != 0;
-    int e;
-
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, num);
+    int e = nine_fid(r, c, num);
     if (e < 0)
         return e;
     return r->file == NULL ? -EBADF : nine_fsync(r, datasync);

@@ -396,11 +396,7 @@ nine_tstat(struct request *r, struct cursor *c)
 {
     Postern__V1__GetattrReq q = POSTERN__V1__GETATTR_REQ__INIT;
     uint32_t num = cur_u32(c);
-    int e;
-
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, num);
+    int e = nine_fid(r, c, num);
     if (e < 0)
         return e;
     q.node = r->node->id;

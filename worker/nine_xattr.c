@@ -86,11 +86,7 @@ nine_txattrwalk(struct request *r, struct cursor *c)
     const struct tenant *t = r->conn->tenant;
     uint32_t from = cur_u32(c), to = cur_u32(c);
     struct str key = cur_str(c);
-    int e;
-
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid(r, from);
+    int e = nine_fid(r, c, from);
     if (e == 0 && key.n > 0)
         e = check_key(key);
     if (e == 0)
@@ -124,9 +120,7 @@ nine_txattrcreate(struct request *r, struct cursor *c)
     int e;
 
     flags = cur_u32(c);
-    if (!cur_end(c))
-        return -EPROTO;
-    e = request_fid_to_write(r, num, OP_SETXATTR);
+    e = nine_fid_to_write(r, c, num, OP_SETXATTR);
     if (e == 0)
         e = check_key(key);
     if (e == 0 && ((flags & ~XATTR_FLAGS) != 0 || r->fid->state != FID_WALKED))
