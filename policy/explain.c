@@ -233,8 +233,8 @@ rule_user(const struct ask *a)
 }
 
 static int (*const rules[])(const struct ask *a) = {
-    rule_access, rule_only,   rule_hide,  rule_protect, rule_device,
-    rule_owner,  rule_set_id, rule_xattr, rule_user,
+    rule_access, rule_user,  rule_only,   rule_hide,  rule_protect,
+    rule_device, rule_owner, rule_set_id, rule_xattr,
 };
 
 static void
