@@ -184,30 +184,38 @@ identities_named(unsigned identities, char *buf, size_t room)
     }
 }
 
-/* at: NULL where it may be passed over. */
 static bool
-row_fits(struct errors *e, const struct setting_row *row, const struct plan_share *sh,
-         const struct where *at)
+fits_identity(const struct setting_row *row, const struct plan_share *sh)
 {
-    bool access = (row->flags & SETTING_WRITABLE) == 0 || sh->access == ACCESS_READ_WRITE;
-    bool identity = row->identities == 0 || (row->identities & (1u << sh->identity)) != 0;
-    char names[64];
+    return row->identities == 0 || (row->identities & (1u << sh->identity)) != 0;
+}
 
-    if (!identity && at != NULL) {
-        identities_named(row->identities, names, sizeof(names));
-        errors_add(e, *at, "%s with identity = %s, expected it with %s alone", row->name,
-                   identity_name[sh->identity], names);
-    }
-    if (!access && at != NULL)
-        errors_add(e, *at, "%s with access = read-only, expected it with read-write alone",
-                   row->name);
-    return access && identity;
+static bool
+fits_access(const struct setting_row *row, const struct plan_share *sh)
+{
+    return (row->flags & SETTING_WRITABLE) == 0 || sh->access == ACCESS_READ_WRITE;
 }
 
 bool
 setting_fits(const struct setting_row *row, const struct plan_share *sh)
 {
-    return row_fits(NULL, row, sh, NULL);
+    return fits_identity(row, sh) && fits_access(row, sh);
+}
+
+static void
+misfit(struct errors *e, const struct setting_row *row, const struct plan_share *sh,
+       struct where at)
+{
+    char names[64];
+
+    if (!fits_identity(row, sh)) {
+        identities_named(row->identities, names, sizeof(names));
+        errors_add(e, at, "%s with identity = %s, expected it with %s alone", row->name,
+                   identity_name[sh->identity], names);
+    }
+    if (!fits_access(row, sh))
+        errors_add(e, at, "%s with access = read-only, expected it with read-write alone",
+                   row->name);
 }
 
 const struct setting *
@@ -248,8 +256,11 @@ settings_apply(struct errors *e, enum section section, cfg_t *sec, cfg_t *defaul
         if (row->section != section || row->set == NULL)
             continue;
         own = setting_get(sec, row->name);
-        if (section == IN_SHARE && !row_fits(e, row, target, own != NULL ? &own->at : NULL))
+        if (section == IN_SHARE && !setting_fits(row, target)) {
+            if (own != NULL)
+                misfit(e, row, target, own->at);
             continue;
+        }
         if (own != NULL)
             row_apply(e, row, sec, target);
         else if (defaults != NULL && is_defaults_row(row))
