@@ -507,6 +507,34 @@ an_id_that_the_worker_must_have_refused_ends_the_helper(void **state)
     assert_int_equal(ends_with(ID_NONE, ID_NONE), EXIT_VIOLATION);
 }
 
+/* identity = host: the same without a range. */
+static void
+under_host_ids_are_the_hosts_own(void **state)
+{
+    static const struct contract_options host = {.identity = IDENTITY_HOST};
+    struct contract *c = contract_open(&host);
+    Postern__V1__MknodReq dev = POSTERN__V1__MKNOD_REQ__INIT;
+    uint64_t n;
+
+    (void)state;
+    assert_int_equal(fchmod(c->root, 0777), 0);
+    assert_int_equal(make_file(c, 100000, STAFF, NODE_ROOT, "f", 0640), 0);
+    host_is(c, "f", 100000, STAFF, 0640);
+    n = walk_to(c, NODE_ROOT, "f");
+    contract_be(c, BOB);
+    assert_int_equal(chmod_node(c, n, 0666), -EPERM);
+    contract_be(c, ROOT);
+    assert_int_equal(chown_node(c, n, BOB, 70000), 0);
+    host_is(c, "f", BOB, 70000, 0640);
+    dev.dir = NODE_ROOT;
+    dev.name = msg_bytes("dev", 3);
+    dev.mode = S_IFCHR | 0600;
+    dev.rdev = 0x103;
+    assert_int_equal(ask_mknod(&c->client, &dev, NULL), -EPERM); /* devices = refuse */
+    forget(c, n, 1);
+    end(c);
+}
+
 int
 main(void)
 {
@@ -524,6 +552,7 @@ main(void)
         cmocka_unit_test(with_a_table_nobody_is_in_other_groups),
         cmocka_unit_test(a_node_whose_fd_was_dropped_is_found_again_for_any_user),
         cmocka_unit_test(large_writes_are_their_users_too),
+        cmocka_unit_test(under_host_ids_are_the_hosts_own),
         cmocka_unit_test(an_id_that_the_worker_must_have_refused_ends_the_helper),
     };
 
