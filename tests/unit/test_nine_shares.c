@@ -8,6 +8,7 @@
 #include "tests/lib/test.h"
 
 #define ID_A "00112233445566778899aabbccddeeff"
+#define ID_A_RW "00112233445566778899aabbccddeeff;rw"
 #define ID_B "ffeeddccbbaa99887766554433221100"
 
 static int
@@ -56,7 +57,7 @@ an_id_is_the_other_name_of_a_share(void **state)
         "00112233445566778899aabbccddeef",
         "00112233445566778899aabbccddeefff",
         ID_B,
-        ID_A ";rw",
+        ID_A_RW,
         "0",
     };
     struct rig *rig = *state;
