@@ -28,7 +28,7 @@ static const char usage_text[] =
     "       posternd export DIR[:ro]... --listen ADDRESS...\n"
     "       posternd --show-sandbox | --version | --help\n"
     "ADDRESS: unix:PATH, tcp:127.0.0.1:PORT, vsock:PORT, systemd:NAME, fd:N\n"
-    "Serves in the foreground until SIGINT or SIGTERM.\n";
+    "Serves in the foreground until SIGINT or SIGTERM; reads POLICY again on SIGHUP.\n";
 
 static int
 usage(void)
