@@ -344,6 +344,8 @@ set_up(struct broker *b)
 
     if (r == 0)
         r = control_open(b);
+    for (struct tenant *t = b->tenants; t != NULL && r == 0; t = t->next)
+        r = limits_begin(t);
     if (r == 0 && b->rootless)
         r = enter_userns(b);
     if (r == 0)
@@ -416,12 +418,14 @@ broker_run(struct plan *plan, bool check_only)
                        .rootless = geteuid() != 0,
                        .host_root = -1,
                        .worker_exe = -1,
-                       .helper_exe = -1};
+                       .helper_exe = -1,
+                       .cgroups.fd = -1};
     int r = load_and_serve(&b, check_only);
 
     control_close(&b);
     tenants_done(&b);
     reload_sweep(&b);
+    cgroup_base_done(&b.cgroups);
     loop_done(&b);
     clean_fd(&b.host_root);
     clean_fd(&b.worker_exe);

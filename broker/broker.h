@@ -17,6 +17,7 @@
 #include "ipc/boot.h"
 #include "ipc/limits.h"
 #include "policy/plan.h"
+#include "sandbox/cgroup.h"
 
 #define POSTERND_VERSION "0.1"
 #define LOG_LINE_ROOM 900
@@ -157,9 +158,11 @@ struct tenant {
     struct event *timer; /* owned; start-up limit, or back-off */
     unsigned backoff;    /* seconds to rest next time */
     unsigned restarts;
-    bool leaving;  /* the policy has it no more: freed when it is down */
-    bool renew;    /* starts again as soon as it has ended */
-    int64_t since; /* seconds; when it began to serve */
+    bool renew;     /* starts again as soon as it has ended */
+    bool leaving;   /* the policy has it no more: freed when it is down */
+    int64_t since;  /* seconds; when it began to serve */
+    int cgroup_fd;  /* owned; -1: none */
+    bool no_cgroup; /* it needs one, and goes without */
 };
 
 struct broker {
@@ -168,6 +171,7 @@ struct broker {
     int host_root;                                     /* owned; rootless: "/" as others see it */
     int worker_exe, helper_exe;                        /* owned; O_PATH */
     struct tenant *tenants;                            /* owned, a list in the policy's order */
+    struct cgroup_base cgroups;                        /* owned */
     bool slots[CHILD_ID_BLOCK];                        /* whether a child has this number */
     struct old_plan *old_plans;                        /* owned, a list; reload.c */
     struct event *sweep;                               /* owned */
@@ -311,6 +315,15 @@ void share_helper_ready(struct offer *o);
 void share_helper_ended(struct offer *o, int code);
 bool share_served(struct tenant *t, uint32_t number);
 bool share_over(struct tenant *t, uint32_t number);
+
+/*
+ * limits.c: the cgroup of a tenant, where its limits need one. limits_begin:
+ * 0, or -errno after saying why; again before each start. limits_end: its processes are
+ * reaped. limits_oom: how it says so, when the tenant's memory is used up.
+ */
+int limits_begin(struct tenant *t);
+void limits_end(struct tenant *t);
+bool limits_oom(struct tenant *t);
 
 /* tenant.c. tenant_load: 0 or -errno after saying why; then tenant_done() has
  * to come all the same. */

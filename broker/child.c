@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -321,6 +322,9 @@ signal_code(const struct child *c, int sig)
     if (sig == SIGSYS)
         log_line(LOG_CRIT, "%s: security event: it tried a system call outside its sandbox",
                  child_name(c));
+    else if (sig == SIGKILL && limits_oom(c->t))
+        log_error("%s: ended: its tenant used up memory = %" PRIu64 " bytes", child_name(c),
+                  c->t->plan->limits.memory);
     else
         log_error("%s: ended by signal %d (%s)", child_name(c), sig, strsignal(sig));
     return sig == SIGSYS ? EXIT_SANDBOX : EXIT_BUG;
@@ -405,6 +409,8 @@ child_exec(struct child *c)
     /* older kernels do not know it: recv(2) without room for fds takes none */
     (void)setsockopt(pair[0], SOL_SOCKET, SO_PASSRIGHTS, &zero, sizeof(zero));
     s.boot_fd = pair[1];
+    s.into_cgroup = c->t->cgroup_fd >= 0;
+    s.cgroup_fd = c->t->cgroup_fd;
     r = spawn_child(&s, &c->pid, &c->pidfd);
     close(pair[1]);
     if (r < 0)

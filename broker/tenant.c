@@ -126,6 +126,10 @@ tenant_start(struct tenant *t)
 {
     tenant_go(t, TENANT_HELPERS);
     timer_set(t, START_SECONDS);
+    if (limits_begin(t) < 0) {
+        tenant_start_failed(t, EXIT_WORLD);
+        return;
+    }
     for (struct offer *o = t->offers; o != NULL; o = o->next)
         if (o->wanted && o->state == SHARE_RESERVED && share_start(o) < 0) {
             tenant_start_failed(t, EXIT_WORLD);
@@ -283,6 +287,7 @@ tenant_load(struct tenant *t, struct broker *b, const struct plan_tenant *plan)
     t->b = b;
     t->plan = plan;
     t->backoff = BACKOFF_FIRST;
+    t->cgroup_fd = -1;
     child_init(&t->worker, t, NULL, slot < 0 ? CHILD_ID_BLOCK : (unsigned)slot);
     if (slot < 0)
         return -E2BIG;
@@ -306,6 +311,7 @@ tenant_done(struct tenant *t)
     reservations_done(t);
     while (t->offers != NULL)
         share_free(t->offers);
+    limits_end(t);
     if (t->timer != NULL)
         event_free(t->timer);
     if (t->worker.slot < CHILD_ID_BLOCK)

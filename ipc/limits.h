@@ -41,6 +41,7 @@
 #define FIDS_DEFAULT 65536
 #define IN_FLIGHT_DEFAULT 256
 #define NODES_DEFAULT 262144
+#define HELPER_THREADS 4 /* beside its first; RLIMIT_NPROC and pids.max count them */
 #define OPEN_FILES_DEFAULT 4096
 
 #endif

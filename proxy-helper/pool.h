@@ -12,9 +12,10 @@
 #include <stdint.h>
 
 #include "ipc/channel.h"
+#include "ipc/limits.h"
 #include "proxy-helper/identity.h"
 
-#define POOL_THREADS 4
+#define POOL_THREADS HELPER_THREADS
 
 struct pool;
 

@@ -162,9 +162,11 @@ spawn_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
     _clean(clean_fd) int pidfd = -1, from = -1, to = -1, go_from = -1, go_to = -1;
     struct clone_args args = {
         .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-                 CLONE_NEWCGROUP | CLONE_PIDFD | (s->own_userns ? CLONE_NEWUSER : 0),
+                 CLONE_NEWCGROUP | CLONE_PIDFD | (s->own_userns ? CLONE_NEWUSER : 0) |
+                 (s->into_cgroup ? CLONE_INTO_CGROUP : 0),
         .pidfd = (uintptr_t)&pidfd,
         .exit_signal = SIGCHLD,
+        .cgroup = s->into_cgroup ? (unsigned)s->cgroup_fd : 0,
     };
     int p[2], go[2], r;
     pid_t pid;

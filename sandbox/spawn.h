@@ -12,7 +12,9 @@ struct spawn {
     int exe_fd;       /* O_PATH or O_RDONLY of the binary */
     const char *name; /* argv[0]: "postern-worker"; never a value */
     int boot_fd;      /* becomes fd 3 of the child; stays open here */
-    bool own_userns;  /* give it a user namespace: one that maps the caller's id, or ... */
+    bool into_cgroup; /* start it in the group cgroup_fd (cgroup.h) */
+    int cgroup_fd;
+    bool own_userns; /* give it a user namespace: one that maps the caller's id, or ... */
     uint32_t ids_first, ids_count; /* ... if count is not 0 this range to [0, count): root alone */
 };
 

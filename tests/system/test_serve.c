@@ -416,6 +416,24 @@ children_hold_no_privilege(void **state)
     assert_int_equal(server_stop(s, SIGTERM), 0);
 }
 
+/* Whoever runs this test is in posternd's cgroup, too. */
+static void
+a_limit_that_needs_a_cgroup_is_refused_without_one(void **state)
+{
+    struct server *s = *state;
+    const char *const args[] = {server_path(s, "policy.conf"), NULL};
+
+    server_file(s, "policy.conf",
+                "tenant \"t\" {\n    listen \"unix:@/sock\" {}\n"
+                "    share \"ro\" { path = \"@/ro\" access = read-only }\n"
+                "    limits { memory = 64M }\n}\n");
+    assert_int_equal(server_run(s, "posternd", args), 1);
+    assert_non_null(strstr(server_text(s, "err"), "policy.conf:1: tenant t: memory, processes and "
+                                                  "cpu-weight need a cgroup that is left to "));
+    assert_non_null(strstr(server_text(s, "err"), "Delegate=yes"));
+    assert_int_not_equal(access(server_path(s, "sock"), F_OK), 0);
+}
+
 int
 main(void)
 {
@@ -437,6 +455,7 @@ main(void)
         CASE(wrong_usage_is_exit_code_2),
         CASE(no_inherited_fd_reaches_a_child),
         CASE(children_hold_no_privilege),
+        CASE(a_limit_that_needs_a_cgroup_is_refused_without_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * The event loop, with real sockets and epoll, over a share in memory.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,49 @@ everybody_who_waits_at_a_listener_is_accepted(void **state)
     close(l.fd);
 }
 
+/* Whether the worker has hung up. */
+static bool
+hung_up(int fd)
+{
+    uint8_t byte;
+
+    return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void
+a_connection_too_many_is_closed_at_once_and_costs_nothing(void **state)
+{
+    struct world *w = *state; /* 64 connections */
+    int fds[64], pair[2], null, err;
+
+    for (size_t i = 0; i < COUNT(fds); i++) {
+        fds[i] = connected(w);
+        begin(w, fds[i]);
+    }
+    null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    err = dup(STDERR_FILENO);
+    assert_true(null >= 0 && err >= 0 && dup2(null, STDERR_FILENO) >= 0); /* a line for each */
+    for (int i = 0; i < 100000; i++) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+        assert_int_equal(loop_serve(&w->loop, pair[1]), -EMFILE);
+        assert_true(hung_up(pair[0]));
+        close(pair[0]);
+    }
+    assert_true(dup2(err, STDERR_FILENO) >= 0);
+    close(null);
+    close(err);
+    assert_int_equal(w->loop.tenant.nconns, 64);
+    close(fds[0]);
+    turn(w);
+    fds[0] = connected(w);
+    for (size_t i = 0; i < COUNT(fds); i++) {
+        if (i == 0)
+            begin(w, fds[0]);
+        assert_false(hung_up(fds[i]));
+        close(fds[i]);
+    }
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -213,6 +257,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(a_reader_that_pauses_gets_every_byte_in_the_end),
         T(an_idle_connection_costs_no_turns),
+        T(a_connection_too_many_is_closed_at_once_and_costs_nothing),
         T(everybody_who_waits_at_a_listener_is_accepted),
     };
 

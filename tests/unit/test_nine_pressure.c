@@ -531,6 +531,28 @@ connections_are_limited_and_each_end_makes_room(void **state)
 }
 
 static void
+a_fid_too_many_is_emfile_a_hundred_thousand_times_at_no_cost(void **state)
+{
+    struct rig *rig = *state; /* a hundred fids */
+    struct guest *g = guest_new(rig);
+    const struct pool_chunk *chunks;
+    unsigned calls;
+
+    for (uint32_t i = 2; i < 100; i++)
+        guest_walk(g, 0, i, "dir");
+    assert_int_equal(guest_does(g, TWALK, "442s", 0u, 100u, 1u, "dir"), EMFILE);
+    calls = synth_calls(rig->rw, 0);
+    chunks = rig->tenant.handles.chunks;
+    for (int i = 0; i < 100000; i++)
+        assert_int_equal(guest_does(g, TWALK, "442s", 0u, 100u, 1u, "dir"), EMFILE);
+    assert_int_equal(synth_calls(rig->rw, 0), calls);
+    assert_ptr_equal(rig->tenant.handles.chunks, chunks);
+    assert_int_equal(rig->tenant.fids.live, 100);
+    assert_int_equal(guest_does(g, TCLUNK, "4", 99u), 0);
+    guest_walk(g, 0, 100, "dir");
+}
+
+static void
 when_the_helper_is_gone_all_is_eio_and_the_other_share_goes_on(void **state)
 {
     struct rig *rig = *state;
@@ -631,6 +653,7 @@ main(void)
         T(a_guest_that_hangs_up_leaves_nothing_behind_at_any_byte),
         T(thousands_of_open_fids_go_with_their_connection),
         FEW(connections_are_limited_and_each_end_makes_room),
+        FEW(a_fid_too_many_is_emfile_a_hundred_thousand_times_at_no_cost),
         T(when_the_helper_is_gone_all_is_eio_and_the_other_share_goes_on),
         T(a_helper_that_dies_under_a_full_queue_lets_everybody_go),
         FEW(hanging_up_while_waiting_for_room_is_noticed),
