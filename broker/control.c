@@ -224,7 +224,7 @@ is_known(const ProtobufCMessage *m)
 
         if (f->type != PROTOBUF_C_TYPE_MESSAGE)
             continue;
-        memcpy(&sub, (const char *)m + f->offset, sizeof(sub));
+        memcpy(&sub, (const char *)m + f->offset, sizeof(void *));
         if (sub != NULL && !is_known(sub))
             return false;
     }
@@ -393,9 +393,11 @@ take_in(struct control *ct, int fd)
 
     /* older kernels do not know it: recv(2) without room for fds takes none */
     (void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &zero, sizeof(zero));
-    if (caller_read(ct, fd, &who) < 0)
+    if (caller_read(ct, fd, &who) < 0) {
         close(fd);
-    else if (!may_anything(ct->b, &who))
+        return;
+    }
+    if (!may_anything(ct->b, &who))
         turn_away(fd, -EACCES, "you may do nothing here: see control and delegates in the policy");
     else if (!has_room(ct, &who))
         turn_away(fd, -EBUSY, "too many connections: try again");

@@ -147,14 +147,23 @@ info_tenants(struct control_conn *c, const void *query, struct answer *a)
 
 /* --- processes ---------------------------------------------------------------------- */
 
-/* proc(5): behind the name in parentheses, utime and stime are the 12th and
- * 13th field, and the resident pages the 22nd. */
+/* proc(5), counted from the one behind the name in parentheses. */
+enum { STAT_UTIME = 12, STAT_STIME = 13, STAT_RSS = 22 };
+
+/* The field of that number, or 0. */
+static unsigned long long
+stat_field(const char *at, unsigned number)
+{
+    for (; number > 1 && at != NULL; number--)
+        at = strchr(at + 1, ' ');
+    return at == NULL ? 0 : strtoull(at, NULL, 10);
+}
+
 static void
 usage_read(pid_t pid, Postern__V1__ProcessInfo *m)
 {
     _clean(clean_fd) int fd = -1;
     char path[32], buf[1024];
-    unsigned long long utime, stime, rss;
     const char *at;
     ssize_t n;
 
@@ -165,14 +174,10 @@ usage_read(pid_t pid, Postern__V1__ProcessInfo *m)
         return;
     buf[n] = '\0';
     at = strrchr(buf, ')');
-    if (at == NULL ||
-        sscanf(at + 1,
-               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d "
-               "%*u %*u %llu",
-               &utime, &stime, &rss) != 3)
-        return;
-    m->rss_bytes = rss * (unsigned long long)sysconf(_SC_PAGESIZE);
-    m->cpu_usec = (utime + stime) * 1000000 / (unsigned long long)sysconf(_SC_CLK_TCK);
+    at = at != NULL ? strchr(at, ' ') : NULL;
+    m->rss_bytes = stat_field(at, STAT_RSS) * (unsigned long long)sysconf(_SC_PAGESIZE);
+    m->cpu_usec = (stat_field(at, STAT_UTIME) + stat_field(at, STAT_STIME)) * 1000000 /
+                  (unsigned long long)sysconf(_SC_CLK_TCK);
 }
 
 static void

@@ -186,7 +186,7 @@ reserve_new(struct wanted *w, struct reservation **ret)
         if (r < 0) {
             (void)answer_why(w->a, r, "the tenant has %d reservations, which is all it can have",
                              RESERVATIONS_MAX);
-            if (o->holders == 0)
+            if (o != NULL && o->holders == 0)
                 share_free(o);
         }
     }
@@ -302,7 +302,7 @@ do_add(struct control_conn *c, const void *msg, struct answer *a)
     const Postern__V1__ShareAdd *m = msg;
     struct wanted w = {
         .c = c, .a = a, .id = m->reservation, .name = m->share, .settings = m->settings};
-    struct reservation *r;
+    struct reservation *r = NULL;
     bool made = false;
     int e = tenant_find(c, m->tenant, a, &w.t);
 
@@ -314,7 +314,7 @@ do_add(struct control_conn *c, const void *msg, struct answer *a)
         e = reserve(&w, &r, &made);
     else if ((r = reservation_find(w.t, c->who.uid, m->reservation)) == NULL || r->removed)
         e = answer_why(a, -ENOENT, "you have no such reservation");
-    if (e < 0)
+    if (e < 0 || r == NULL)
         return e;
     return made ? add_made(c, r, a) : add(c, r->offer, a);
 }

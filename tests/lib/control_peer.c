@@ -127,15 +127,20 @@ text(const char *s)
     return (char *)(uintptr_t)s;
 }
 
-#define REQUEST(name)                                                                              \
-    Postern__V1__ControlRequest name = POSTERN__V1__CONTROL_REQUEST__INIT;                         \
-    name.version = CONTROL_VERSION
+static Postern__V1__ControlRequest
+request(void)
+{
+    Postern__V1__ControlRequest req = POSTERN__V1__CONTROL_REQUEST__INIT;
+
+    req.version = CONTROL_VERSION;
+    return req;
+}
 
 int
 peer_reserve(int fd, const char *reservation, const char *share, const char *settings)
 {
     Postern__V1__ShareReserve m = POSTERN__V1__SHARE_RESERVE__INIT;
-    REQUEST(req);
+    Postern__V1__ControlRequest req = request();
 
     m.tenant = text("t");
     m.reservation = text(reservation);
@@ -150,7 +155,7 @@ void
 peer_add_begin(int fd, const char *reservation, const char *share, const char *settings)
 {
     Postern__V1__ShareAdd m = POSTERN__V1__SHARE_ADD__INIT;
-    REQUEST(req);
+    Postern__V1__ControlRequest req = request();
 
     m.tenant = text("t");
     m.reservation = text(reservation);
@@ -171,7 +176,7 @@ int
 peer_remove(int fd, const char *reservation, uint32_t drain_ms)
 {
     Postern__V1__ShareRemove m = POSTERN__V1__SHARE_REMOVE__INIT;
-    REQUEST(req);
+    Postern__V1__ControlRequest req = request();
 
     m.tenant = text("t");
     m.reservation = text(reservation);
@@ -186,7 +191,7 @@ int
 peer_reload(int fd, bool only_show)
 {
     Postern__V1__ReloadRequest m = POSTERN__V1__RELOAD_REQUEST__INIT;
-    REQUEST(req);
+    Postern__V1__ControlRequest req = request();
 
     m.has_only_show = only_show;
     m.only_show = 1;
@@ -197,19 +202,15 @@ peer_reload(int fd, bool only_show)
 
 /* --- lists ------------------------------------------------------------------------ */
 
-Postern__V1__ControlReply *
-peer_list(int fd, const char *share)
+/* All parts of the answer as one. */
+static Postern__V1__ControlReply *
+merged(int fd)
 {
-    Postern__V1__ShareQuery m = POSTERN__V1__SHARE_QUERY__INIT;
-    REQUEST(req);
     static uint8_t bytes[8 * CONTROL_BYTES_MAX];
     Postern__V1__ControlReply *part, *all;
     size_t n = 0;
     bool more;
 
-    m.share = text(share);
-    req.share_list = &m;
-    peer_send(fd, &req);
     do {
         part = peer_recv(fd);
         assert_non_null(part);
@@ -221,6 +222,30 @@ peer_list(int fd, const char *share)
     all = postern__v1__control_reply__unpack(NULL, n, bytes);
     assert_non_null(all);
     return all;
+}
+
+Postern__V1__ControlReply *
+peer_list(int fd, const char *share)
+{
+    Postern__V1__ShareQuery m = POSTERN__V1__SHARE_QUERY__INIT;
+    Postern__V1__ControlRequest req = request();
+
+    m.share = text(share);
+    req.share_list = &m;
+    peer_send(fd, &req);
+    return merged(fd);
+}
+
+Postern__V1__ControlReply *
+peer_processes(int fd)
+{
+    Postern__V1__ProcessQuery m = POSTERN__V1__PROCESS_QUERY__INIT;
+    Postern__V1__ControlRequest req = request();
+
+    m.tenant = text("t");
+    req.processes = &m;
+    peer_send(fd, &req);
+    return merged(fd);
 }
 
 int

@@ -33,6 +33,8 @@ const char *peer_report(void);
 
 /* The whole list, merged into one reply, freed by the caller. */
 Postern__V1__ControlReply *peer_list(int fd, const char *share);
+/* The processes of tenant "t", merged in the same way. */
+Postern__V1__ControlReply *peer_processes(int fd);
 /* -1: there is none of that name. */
 int peer_share_state(int fd, const char *share);
 void peer_await_state(int fd, const char *share, int state);

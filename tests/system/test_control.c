@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -289,6 +290,31 @@ a_restarted_tenant_has_its_added_shares_again(void **state)
     assert_int_equal(peer_remove(fd, "r1", 0), 0);
     assert_int_equal(try_attach(s, "new"), -ENOENT);
     assert_int_equal(try_attach(s, "reserved"), 0);
+    close(fd);
+}
+
+static void
+processes_are_told_with_what_they_use(void **state)
+{
+    struct server *s = *state;
+    int fd = peer_open(s);
+    Postern__V1__ControlReply *all = peer_processes(fd);
+
+    assert_int_equal(all->status, 0);
+    assert_int_equal(all->n_processes, CHILDREN);
+    for (size_t i = 0; i < all->n_processes; i++) {
+        const Postern__V1__ProcessInfo *p = all->processes[i];
+        char uid[64];
+        unsigned long kib;
+
+        (void)snprintf(uid, sizeof(uid), "Uid:\t%u\t", p->uid);
+        assert_memory_equal(server_status(p->pid, "Uid:"), uid, strlen(uid));
+        kib = strtoul(server_status(p->pid, "VmRSS:") + strlen("VmRSS:"), NULL, 10);
+        assert_true(p->rss_bytes > kib * 1024 / 2 && p->rss_bytes < kib * 1024 * 2);
+        assert_true(p->layers != 0);
+        assert_true((strcmp(p->profile, "worker") == 0) == (p->share == NULL));
+    }
+    postern__v1__control_reply__free_unpacked(all, NULL);
     close(fd);
 }
 
@@ -594,6 +620,7 @@ main(void)
         CASE(a_share_drains_before_it_goes),
         CASE(what_the_policy_has_stays),
         CASE(a_restarted_tenant_has_its_added_shares_again),
+        CASE(processes_are_told_with_what_they_use),
         CASE(a_bad_share_is_refused_with_the_reason),
         CASE(bad_names_are_refused),
         CASE(a_directory_that_went_or_was_replaced_is_not_added),

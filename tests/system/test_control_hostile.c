@@ -356,6 +356,7 @@ a_delegate_shares_nothing_that_is_not_his(void **state)
         int status;
     } bad[] = {
         {"path = \"@/ro\" access = read-only", -EPERM},             /* root's */
+        {"path = \"@/another\" access = read-only", -EPERM},        /* of his group, not his */
         {"path = \"@/closed/his\" access = read-only", -EACCES},    /* he cannot get there */
         {"path = \"@/closed/absent\" access = read-only", -EACCES}, /* nor ask what is there */
         {"path = \"@/mixed\" access = read-only", -EPERM},          /* a group he is not in */
@@ -378,6 +379,8 @@ a_delegate_shares_nothing_that_is_not_his(void **state)
     assert_int_equal(chown(server_path(s, "mixed"), nobody, 0), 0);
     assert_int_equal(mkdir(server_path(s, "unread"), 0), 0);
     assert_int_equal(chown(server_path(s, "unread"), nobody, nogroup), 0);
+    assert_int_equal(mkdir(server_path(s, "another"), 0755), 0);
+    assert_int_equal(chown(server_path(s, "another"), SERVER_USER, nogroup), 0);
     fd = peer_open_as(s, nobody, nogroup);
     for (size_t i = 0; i < COUNT(bad); i++) {
         server_file(s, "settings", bad[i].settings);
