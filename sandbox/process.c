@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -64,15 +64,30 @@ step_signals(struct confine *c)
     return 0;
 }
 
+/* Just so many numbers on one line. */
+static bool
+take_numbers(const char *text, unsigned long *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char *end;
+
+        v[i] = strtoul(text, &end, 10);
+        if (end == text)
+            return false;
+        text = end;
+    }
+    return strcmp(text, "\n") == 0;
+}
+
 /* The map of a user namespace of our own: one line "inside outside count". A
  * range begins at 0. */
 static int
 check_id_map(const char *path, uint32_t ids)
 {
+    enum { INSIDE, OUTSIDE, COUNT, NUMBERS };
     _clean(clean_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    unsigned inside, outside, count;
+    unsigned long v[NUMBERS];
     char text[256];
-    int end = 0;
     ssize_t n;
 
     if (fd < 0)
@@ -81,11 +96,11 @@ check_id_map(const char *path, uint32_t ids)
     if (n < 0)
         return -errno;
     text[n] = '\0';
-    if (sscanf(text, "%u %u %u\n%n", &inside, &outside, &count, &end) != 3 || end != n)
+    if (!take_numbers(text, v, NUMBERS))
         return -EPERM;
     if (ids == 0)
-        return count == 1 ? 0 : -EPERM;
-    return count == ids && inside == 0 ? 0 : -EPERM;
+        return v[COUNT] == 1 ? 0 : -EPERM;
+    return v[COUNT] == ids && v[INSIDE] == 0 ? 0 : -EPERM;
 }
 
 /*

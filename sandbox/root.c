@@ -198,10 +198,10 @@ mounts_are_right(struct confine *c)
         return -errno;
     (void)take_fd(&fd);
     while (r == 0 && getline(&line, &room, f) > 0) {
-        char *point = NULL, *options = NULL;
-        uint64_t id;
+        char *point = NULL, *options = NULL, *rest;
+        uint64_t id = strtoull(line, &rest, 10);
 
-        if (sscanf(line, "%" SCNu64 " %*s %*s %*s %ms %ms", &id, &point, &options) != 3)
+        if (sscanf(rest, " %*s %*s %*s %ms %ms", &point, &options) != 2)
             r = -EIO;
         else if (!mount_is_right(c, id, point, options))
             r = -EPERM;

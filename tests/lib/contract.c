@@ -162,7 +162,7 @@ serve_start(struct contract_impl *on, const char *path)
                                            .nrows = on->o.ngroups,
                                            .reads_acls = true};
     on->share.allow_set_id |= identity_switches(&on->share.identity);
-    for (size_t i = 0; i < on->o.ngroups; i++)
+    for (size_t i = 0; on->o.groups != NULL && i < on->o.ngroups; i++)
         on->rows[i] = (struct id_row){
             .uid = on->o.groups[i].uid, .gids = on->o.groups[i].gids, .n = on->o.groups[i].n};
     on->share.present_uid = on->o.present_uid;
@@ -244,7 +244,7 @@ send_boot(const struct contract_impl *on, int mount_fd)
     h.ids = s.ids = maps(on) ? CONTRACT_IDS : 0;
     h.has_has_groups = true;
     h.has_groups = on->o.groups != NULL;
-    for (size_t i = 0; i < on->o.ngroups; i++) {
+    for (size_t i = 0; on->o.groups != NULL && i < on->o.ngroups; i++) {
         postern__v1__groups_boot__init(&groups[i]);
         groups[i].uid = on->o.groups[i].uid;
         groups[i].n_gids = on->o.groups[i].n;
