@@ -349,6 +349,10 @@ ending(const struct child *c, const siginfo_t *si)
         return exit_says(c, c->verdict);
     if (c->unwanted)
         return EXIT_WORLD;
+    if (c->offer == NULL && c->ready && si->si_code == CLD_EXITED && si->si_status == 0) {
+        log_info("%s: ended: it has no guest, and none can come", child_name(c));
+        return 0;
+    }
     return si->si_code == CLD_EXITED ? exit_says(c, si->si_status) : signal_code(c, si->si_status);
 }
 

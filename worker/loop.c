@@ -235,3 +235,9 @@ loop_once(struct loop *l, int timeout_ms)
     l->busy |= loop_shares_round(l); /* after it: who left last makes a share idle */
     return alive;
 }
+
+bool
+loop_is_over(const struct loop *l)
+{
+    return l->nlisteners == 0 && l->tenant.nconns == 0;
+}

@@ -61,6 +61,8 @@ int loop_init(struct loop *l);
 /* Have events of fd, edge-triggered; wanted: EPOLLIN, ... w says what they are
  * about and stays until fd is closed. 0 or -errno. */
 int loop_watch(struct loop *l, int fd, struct watch *w, unsigned wanted);
+/* Nobody is connected, and nobody can ever connect. */
+bool loop_is_over(const struct loop *l);
 /* tenant.watch_output. */
 void loop_watch_output(void *loop, struct conn *c, bool on);
 /* Serve a connected, non-blocking stream socket, which the loop then owns.

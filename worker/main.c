@@ -208,7 +208,7 @@ main(int argc, char **argv)
     must(r, "boot message");
     check_boot(boot, nfds);
     start(boot, fds);
-    while (loop_once(&loop, -1))
+    while (loop_once(&loop, -1) && !loop_is_over(&loop))
         ;
     _exit(0);
 }

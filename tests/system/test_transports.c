@@ -328,6 +328,23 @@ start_connected(struct server *s, const char *also)
     return c;
 }
 
+/* Whoever has the other end need not even notice. */
+static void
+a_conversation_that_the_server_ends_is_the_end(void **state)
+{
+    struct server *s = *state;
+    struct nc *c = start_connected(s, NULL);
+    static const uint8_t no_message[7] = {3};
+    char byte;
+
+    assert_int_equal(send(nc_fd(c), no_message, sizeof(no_message), MSG_NOSIGNAL),
+                     sizeof(no_message));
+    assert_int_equal(server_stop(s, 0), 0);
+    assert_int_equal(recv(nc_fd(c), &byte, 1, 0), 0);
+    assert_null(strstr(server_text(s, "err"), "starts again"));
+    nc_close(c);
+}
+
 static void
 a_connection_is_served_until_the_guest_hangs_up(void **state)
 {
@@ -792,6 +809,8 @@ main(void)
         CASE(both_wildcard_addresses_can_have_one_port_and_are_warned_about),
         CASE(a_remote_address_needs_to_be_allowed),
         CASE(vsock_is_announced_or_said_to_be_missing),
+        CASE(a_conversation_that_the_server_ends_is_the_end),
+        CASE(a_conversation_that_the_server_ends_is_the_end),
         CASE(a_connection_is_served_until_the_guest_hangs_up),
         AS_USER(a_connection_is_served_until_the_guest_hangs_up),
         CASE(a_connection_over_tcp_ends_as_well),
