@@ -6,7 +6,6 @@
  */
 #include "tests/lib/test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,16 +17,6 @@
 #include "tests/lib/contract.h"
 
 #define HIDDEN "*.pem .ssh [xy]? \xff*"
-
-static void
-put(int dir, const char *name, const char *text)
-{
-    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    clean_fd(&fd);
-}
 
 /* In the root and in d the same: what is hidden, what is not. */
 static void
@@ -42,7 +31,7 @@ make_tree(const char *path)
 
         assert_true(dir >= 0);
         for (unsigned i = 0; i < COUNT(files); i++)
-            put(dir, files[i], "secret");
+            host_put(dir, files[i], "secret");
         assert_int_equal(mkdirat(dir, ".ssh", 0777), 0);
         assert_int_equal(mkdirat(dir, depth == 0 ? "d" : "e", 0777), 0);
         clean_fd(&dir);
@@ -52,7 +41,7 @@ make_tree(const char *path)
     {
         int dir = openat(at, "full", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-        put(dir, "a.pem", "");
+        host_put(dir, "a.pem", "");
         clean_fd(&dir);
     }
     clean_fd(&at);
@@ -82,60 +71,6 @@ end(struct contract *c)
     assert_true(!left.known || (left.nodes == 1 && left.files == 0));
 }
 
-static int
-stat_status(struct contract *c, uint64_t dir, const char *name)
-{
-    Postern__V1__StatReq req = POSTERN__V1__STAT_REQ__INIT;
-
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    return ask_stat(&c->client, &req, NULL);
-}
-
-static int
-symlink_at(struct contract *c, uint64_t dir, const char *name)
-{
-    Postern__V1__SymlinkReq req = POSTERN__V1__SYMLINK_REQ__INIT;
-
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    req.target = msg_bytes("t", 1);
-    return ask_symlink(&c->client, &req, NULL);
-}
-
-static int
-link_at(struct contract *c, uint64_t node, uint64_t dir, const char *name)
-{
-    Postern__V1__LinkReq req = POSTERN__V1__LINK_REQ__INIT;
-
-    req.node = node;
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    return ask_link(&c->client, &req, NULL);
-}
-
-static int
-mknod_at(struct contract *c, uint64_t dir, const char *name)
-{
-    Postern__V1__MknodReq req = POSTERN__V1__MKNOD_REQ__INIT;
-
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    req.mode = S_IFREG | 0644;
-    return ask_mknod(&c->client, &req, NULL);
-}
-
-static int
-rename_node_to(struct contract *c, uint64_t node, uint64_t dir, const char *name)
-{
-    Postern__V1__RenameNodeReq req = POSTERN__V1__RENAME_NODE_REQ__INIT;
-
-    req.node = node;
-    req.new_dir = dir;
-    req.new_name = msg_bytes(name, strlen(name));
-    return ask_rename_node(&c->client, &req, NULL);
-}
-
 /* Every way to look for a name, and to make one, ends as said. */
 static void
 assert_not_there(struct contract *c, uint64_t dir, const char *name, int make)
@@ -144,7 +79,7 @@ assert_not_there(struct contract *c, uint64_t dir, const char *name, int make)
     uint64_t plain = walk_to(c, dir, "plain");
 
     assert_int_equal(walk_status(c, dir, name), -ENOENT);
-    assert_int_equal(stat_status(c, dir, name), -ENOENT);
+    assert_int_equal(stat_status(c, dir, name, NULL), -ENOENT);
     assert_int_equal(unlink_at(c, dir, name, false), ro ? make : -ENOENT);
     assert_int_equal(unlink_at(c, dir, name, true), ro ? make : -ENOENT);
     assert_int_equal(rename_at(c, dir, name, dir, "plain2"), ro ? make : -ENOENT);
@@ -271,49 +206,6 @@ a_walk_goes_as_far_as_names_are_shown(void **state)
     end(c);
 }
 
-#define ENTRIES 64
-struct listing {
-    unsigned n;
-    struct {
-        char name[64];
-        uint64_t cookie;
-    } at[ENTRIES];
-};
-
-/* From a cookie on, in pieces of count bytes. */
-static void
-list(struct contract *c, uint64_t file, uint64_t cookie, uint32_t count, struct listing *ret)
-{
-    Postern__V1__ReaddirReq req = POSTERN__V1__READDIR_REQ__INIT;
-    const Postern__V1__ReaddirRep *rep;
-
-    *ret = (struct listing){0};
-    req.file = file;
-    req.cookie = cookie;
-    req.count = count;
-    do {
-        assert_int_equal(ask_readdir(&c->client, &req, &rep), 0);
-        for (uint32_t at = 0; at < rep->count;) {
-            struct dirent64 d;
-
-            memcpy(&d, c->client.ch.slab + at, offsetof(struct dirent64, d_name) + 64);
-            assert_true(ret->n < ENTRIES);
-            (void)snprintf(ret->at[ret->n].name, 64, "%.63s", d.d_name);
-            ret->at[ret->n++].cookie = req.cookie = (uint64_t)d.d_off;
-            at += d.d_reclen;
-        }
-    } while (rep->count > 0);
-}
-
-static bool
-lists(const struct listing *l, const char *name)
-{
-    for (unsigned i = 0; i < l->n; i++)
-        if (strcmp(l->at[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* The same listing from every cookie of it on. */
 static void
 assert_cookies_hold(struct contract *c, uint64_t file, const struct listing *all)
@@ -321,7 +213,7 @@ assert_cookies_hold(struct contract *c, uint64_t file, const struct listing *all
     struct listing rest;
 
     for (unsigned i = 0; i < all->n; i++) {
-        list(c, file, all->at[i].cookie, i % 2 == 0 ? 48 : 65536, &rest);
+        listing_from(c, file, all->at[i].cookie, i % 2 == 0 ? 48 : 65536, &rest);
         assert_int_equal(rest.n, all->n - i - 1);
         assert_memory_equal(rest.at, all->at + i + 1, rest.n * sizeof(rest.at[0]));
     }
@@ -338,10 +230,11 @@ a_hidden_name_is_not_listed_and_cookies_hold(void **state)
     for (unsigned d = 0; d < COUNT(dir); d++) {
         uint64_t file = open_read(c, dir[d]);
 
-        list(c, file, 0, 65536, &l);
+        listing_from(c, file, 0, 65536, &l);
         for (unsigned i = 0; i < COUNT(hidden); i++)
-            assert_false(lists(&l, hidden[i]));
-        assert_true(lists(&l, ".") && lists(&l, "..") && lists(&l, "plain") && lists(&l, "pem"));
+            assert_false(listing_count(&l, hidden[i]));
+        assert_true(listing_count(&l, ".") && listing_count(&l, "..") &&
+                    listing_count(&l, "plain") && listing_count(&l, "pem"));
         assert_int_equal(l.n, d == 0 ? 8 : 6);
         assert_cookies_hold(c, file, &l);
         close_file(c, file);
@@ -358,7 +251,7 @@ a_directory_of_hidden_names_alone_looks_empty_and_is_not(void **state)
     struct listing l;
 
     (void)state;
-    list(c, file, 0, 65536, &l);
+    listing_from(c, file, 0, 65536, &l);
     assert_int_equal(l.n, 2);
     close_file(c, file);
     assert_int_equal(unlink_at(c, NODE_ROOT, "full", true), -ENOTEMPTY);
@@ -407,9 +300,10 @@ the_root_shows_only_what_it_is_told_to(void **state)
     (void)state;
     for (unsigned i = 0; i < COUNT(others); i++)
         assert_not_there(c, NODE_ROOT, others[i], -EPERM);
-    list(c, file, 0, 65536, &l);
+    listing_from(c, file, 0, 65536, &l);
     assert_int_equal(l.n, 4);
-    assert_true(lists(&l, ".") && lists(&l, "..") && lists(&l, "plain") && lists(&l, "d"));
+    assert_true(listing_count(&l, ".") && listing_count(&l, "..") && listing_count(&l, "plain") &&
+                listing_count(&l, "d"));
     assert_cookies_hold(c, file, &l);
     close_file(c, file);
     assert_int_equal(attr_of_node(c, NODE_ROOT).nlink, 1);
@@ -426,7 +320,7 @@ a_directory_that_is_shown_is_shown_whole(void **state)
     struct listing l;
 
     (void)state;
-    list(c, file, 0, 65536, &l);
+    listing_from(c, file, 0, 65536, &l);
     assert_int_equal(l.n, 2 + 7 + 2);
     close_file(c, file);
     assert_int_equal(create_at(c, d, "pem2", OPEN_EXCL), 0);

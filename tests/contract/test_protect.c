@@ -9,7 +9,6 @@
  */
 #include "tests/lib/test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -25,16 +24,6 @@
 #define PROTECTED "releases a/b/hooks"
 
 static void
-put(int dir, const char *name, const char *text)
-{
-    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    clean_fd(&fd);
-}
-
-static void
 make_tree(const char *path)
 {
     static const char *const dirs[] = {"releases",  "releases/old",  "a",       "a/b",
@@ -47,7 +36,7 @@ make_tree(const char *path)
     for (unsigned i = 0; i < COUNT(dirs); i++)
         assert_int_equal(mkdirat(at, dirs[i], 0777), 0);
     for (unsigned i = 0; i < COUNT(files); i++)
-        put(at, files[i], "as it was");
+        host_put(at, files[i], "as it was");
     assert_int_equal(linkat(at, "releases/f", at, "twin", 0), 0);
     assert_int_equal(symlinkat("b", at, "a/link"), 0);
     clean_fd(&at);
@@ -63,59 +52,6 @@ static void
 end(struct contract *c)
 {
     (void)contract_close(c);
-}
-
-/* Down a path of several names. */
-static uint64_t
-go(struct contract *c, const char *path)
-{
-    uint64_t at = NODE_ROOT, next;
-    char name[64];
-
-    while (*path != '\0') {
-        size_t n = strcspn(path, "/");
-
-        (void)snprintf(name, sizeof(name), "%.*s", (int)n, path);
-        next = walk_to(c, at, name);
-        if (at != NODE_ROOT)
-            forget(c, at, 1);
-        at = next;
-        path += n + (path[n] == '/');
-    }
-    return at;
-}
-
-static int
-link_at(struct contract *c, uint64_t node, uint64_t dir, const char *name)
-{
-    Postern__V1__LinkReq req = POSTERN__V1__LINK_REQ__INIT;
-
-    req.node = node;
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    return ask_link(&c->client, &req, NULL);
-}
-
-static int
-symlink_at(struct contract *c, uint64_t dir, const char *name)
-{
-    Postern__V1__SymlinkReq req = POSTERN__V1__SYMLINK_REQ__INIT;
-
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    req.target = msg_bytes("t", 1);
-    return ask_symlink(&c->client, &req, NULL);
-}
-
-static int
-mknod_at(struct contract *c, uint64_t dir, const char *name)
-{
-    Postern__V1__MknodReq req = POSTERN__V1__MKNOD_REQ__INIT;
-
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    req.mode = S_IFREG | 0644;
-    return ask_mknod(&c->client, &req, NULL);
 }
 
 static int
@@ -192,7 +128,7 @@ nothing_below_can_be_changed_in_any_way(void **state)
 
     (void)state;
     for (unsigned i = 0; i < COUNT(dirs); i++) {
-        uint64_t dir = go(c, dirs[i]);
+        uint64_t dir = walk_path(c, dirs[i]);
 
         assert_read_only(c, dir);
         if (i % 2 == 0)
@@ -206,7 +142,8 @@ static void
 what_lies_beside_is_as_free_as_ever(void **state)
 {
     struct contract *c = protecting(PROTECTED);
-    uint64_t a = go(c, "a"), b = go(c, "a/b"), free_ = go(c, "a/b/free"), f = go(c, "plain");
+    uint64_t a = walk_path(c, "a"), b = walk_path(c, "a/b"), free_ = walk_path(c, "a/b/free"),
+             f = walk_path(c, "plain");
 
     (void)state;
     assert_int_equal(create_at(c, NODE_ROOT, "new", OPEN_EXCL), 0);
@@ -230,7 +167,7 @@ static void
 nothing_is_moved_or_linked_in_or_out(void **state)
 {
     struct contract *c = protecting(PROTECTED);
-    uint64_t dir = go(c, "releases"), hooks = go(c, "a/b/hooks");
+    uint64_t dir = walk_path(c, "releases"), hooks = walk_path(c, "a/b/hooks");
     uint64_t in = walk_to(c, dir, "f"), out = walk_to(c, NODE_ROOT, "plain");
 
     (void)state;
@@ -252,7 +189,7 @@ static void
 its_path_cannot_be_taken_apart(void **state)
 {
     struct contract *c = protecting(PROTECTED);
-    uint64_t a = go(c, "a"), b = go(c, "a/b");
+    uint64_t a = walk_path(c, "a"), b = walk_path(c, "a/b");
     const struct {
         uint64_t dir;
         const char *name;
@@ -278,31 +215,21 @@ its_path_cannot_be_taken_apart(void **state)
 static uint64_t
 listed_ino(struct contract *c, uint64_t dir, const char *name)
 {
-    Postern__V1__ReaddirReq req = POSTERN__V1__READDIR_REQ__INIT;
-    const Postern__V1__ReaddirRep *rep;
-    uint64_t ino = 0;
+    struct listing l;
 
-    req.file = open_read(c, dir);
-    req.count = 65536;
-    assert_int_equal(ask_readdir(&c->client, &req, &rep), 0);
-    for (uint32_t at = 0; at < rep->count;) {
-        struct dirent64 d;
-
-        memcpy(&d, c->client.ch.slab + at, offsetof(struct dirent64, d_name) + 64);
-        if (strcmp(d.d_name, name) == 0)
-            ino = d.d_ino;
-        at += d.d_reclen;
-    }
-    close_file(c, req.file);
-    return ino;
+    listing_of(c, dir, 65536, &l);
+    for (unsigned i = 0; i < l.n; i++)
+        if (strcmp(l.at[i].name, name) == 0)
+            return l.at[i].ino;
+    return 0;
 }
 
 static void
 it_looks_like_a_part_of_one_file_system(void **state)
 {
     struct contract *c = protecting(PROTECTED);
-    uint64_t b = go(c, "a/b"), hooks = go(c, "a/b/hooks"), f = walk_to(c, hooks, "f");
-    uint64_t twin = go(c, "twin"), same = go(c, "releases/f");
+    uint64_t b = walk_path(c, "a/b"), hooks = walk_path(c, "a/b/hooks"), f = walk_to(c, hooks, "f");
+    uint64_t twin = walk_path(c, "twin"), same = walk_path(c, "releases/f");
     Postern__V1__ParentReq up = POSTERN__V1__PARENT_REQ__INIT;
     const Postern__V1__ParentRep *rep;
     struct stat st;
@@ -334,7 +261,7 @@ static void
 a_file_with_a_name_outside_can_be_written_by_that_name_alone(void **state)
 {
     struct contract *c = protecting(PROTECTED);
-    uint64_t in = go(c, "releases/f"), out = go(c, "twin");
+    uint64_t in = walk_path(c, "releases/f"), out = walk_path(c, "twin");
 
     (void)state;
     assert_true(in != out);
@@ -344,7 +271,7 @@ a_file_with_a_name_outside_can_be_written_by_that_name_alone(void **state)
     assert_int_equal(chmod_node(c, in, 0600), -EROFS);
     assert_int_equal(link_at(c, out, NODE_ROOT, "third"), 0);
     forget(c, in, 1);
-    in = go(c, "releases/f");
+    in = walk_path(c, "releases/f");
     assert_int_equal(open_write_status(c, in, 0), -EROFS);
     assert_int_equal(unlink_at(c, NODE_ROOT, "twin", false), 0);
     forget(c, in, 1);
@@ -356,15 +283,15 @@ static void
 what_the_host_renames_stays_protected_where_it_goes(void **state)
 {
     struct contract *c = protecting(PROTECTED);
-    uint64_t dir, old = go(c, "a/b/hooks");
+    uint64_t dir, old = walk_path(c, "a/b/hooks");
 
     (void)state;
     assert_int_equal(renameat(c->root, "releases", c->root, "elsewhere"), 0);
     assert_int_equal(renameat(c->root, "a/b", c->root, "b"), 0);
-    dir = go(c, "elsewhere");
+    dir = walk_path(c, "elsewhere");
     assert_read_only(c, dir);
     forget(c, dir, 1);
-    dir = go(c, "b/hooks");
+    dir = walk_path(c, "b/hooks");
     assert_true(dir == old);
     assert_read_only(c, dir);
     assert_int_equal(rename_at(c, NODE_ROOT, "b", NODE_ROOT, "c"), -EBUSY);
@@ -378,17 +305,17 @@ static void
 what_the_host_puts_in_its_place_is_protected_from_the_next_start_on(void **state)
 {
     struct contract *c = protecting(PROTECTED), *again;
-    uint64_t dir = go(c, "releases"); /* it serves by now */
+    uint64_t dir = walk_path(c, "releases"); /* it serves by now */
 
     (void)state;
     forget(c, dir, 1);
     assert_int_equal(renameat(c->root, "releases", c->root, "elsewhere"), 0);
     assert_int_equal(mkdirat(c->root, "releases", 0777), 0);
-    dir = go(c, "releases");
+    dir = walk_path(c, "releases");
     assert_int_equal(create_at(c, dir, "f", OPEN_EXCL), 0);
     forget(c, dir, 1);
     again = contract_again(c);
-    dir = go(again, "releases");
+    dir = walk_path(again, "releases");
     assert_int_equal(create_at(again, dir, "g", OPEN_EXCL), -EROFS);
     forget(again, dir, 1);
     (void)contract_close(again);
@@ -404,7 +331,7 @@ one_within_another_and_one_said_twice_are_fine(void **state)
 
     (void)state;
     for (unsigned i = 0; i < COUNT(dirs); i++) {
-        uint64_t dir = go(c, dirs[i]);
+        uint64_t dir = walk_path(c, dirs[i]);
 
         assert_read_only(c, dir);
         forget(c, dir, 1);
@@ -438,7 +365,7 @@ make_mounts(const char *path)
     (void)snprintf(dir, sizeof(dir), "%s/releases/old", path);
     assert_int_equal(mount("none", dir, "tmpfs", 0, "mode=0777"), 0);
     at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    put(at, "f", "as it was");
+    host_put(at, "f", "as it was");
     assert_int_equal(mkdirat(at, "sub", 0777), 0);
     clean_fd(&at);
     (void)snprintf(dir, sizeof(dir), "%s/a", path);
@@ -446,8 +373,8 @@ make_mounts(const char *path)
     at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(mkdirat(at, "b", 0777), 0);
     assert_int_equal(mkdirat(at, "b/hooks", 0777), 0);
-    put(at, "b/hooks/f", "as it was");
-    put(at, "b/g", "");
+    host_put(at, "b/hooks/f", "as it was");
+    host_put(at, "b/g", "");
     clean_fd(&at);
 }
 
@@ -468,7 +395,8 @@ other_file_systems_below_and_above_are_fine(void **state)
 {
     struct contract *c = contract_open(&(struct contract_options){
         .protect = PROTECTED, .prepare = make_mounts, .submounts = SUBMOUNTS_CROSS});
-    uint64_t old = go(c, "releases/old"), hooks = go(c, "a/b/hooks"), b = go(c, "a/b");
+    uint64_t old = walk_path(c, "releases/old"), hooks = walk_path(c, "a/b/hooks"),
+             b = walk_path(c, "a/b");
 
     (void)state;
     assert_read_only(c, old);
@@ -492,8 +420,9 @@ a_whole_file_system_can_be_protected(void **state)
 {
     struct contract *c = contract_open(&(struct contract_options){
         .protect = "a releases/old", .prepare = make_mounts, .submounts = SUBMOUNTS_CROSS});
-    uint64_t hooks = go(c, "a/b/hooks"), b = go(c, "a/b"), releases = go(c, "releases");
-    uint64_t old = go(c, "releases/old");
+    uint64_t hooks = walk_path(c, "a/b/hooks"), b = walk_path(c, "a/b"),
+             releases = walk_path(c, "releases");
+    uint64_t old = walk_path(c, "releases/old");
 
     (void)state;
     assert_read_only(c, old);

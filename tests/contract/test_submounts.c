@@ -18,7 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ipc/fd.h"
 #include "proxy-helper/mount.h"
 #include "tests/lib/contract.h"
 
@@ -38,11 +37,7 @@ below(const char *path, const char *name)
 static void
 touch(const char *path, const char *name, const char *content)
 {
-    int fd = open(below(path, name), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, content, strlen(content)), strlen(content));
-    clean_fd(&fd);
+    host_put(AT_FDCWD, below(path, name), content);
 }
 
 static void
@@ -88,92 +83,10 @@ end(struct contract *c)
     assert_true(!left.known || (left.nodes == 1 && left.files == 0));
 }
 
-static int
-stat_status(struct contract *c, uint64_t dir, const char *name, Postern__V1__Attr *ret)
-{
-    Postern__V1__StatReq req = POSTERN__V1__STAT_REQ__INIT;
-    const Postern__V1__StatRep *rep;
-    int r;
-
-    req.dir = dir;
-    req.name = msg_bytes(name, strlen(name));
-    r = ask_stat(&c->client, &req, &rep);
-    if (r == 0 && ret != NULL)
-        *ret = *rep->attr;
-    return r;
-}
-
 static uint64_t
 ino_of(struct contract *c, uint64_t node)
 {
     return attr_of_node(c, node).ino;
-}
-
-/* Down a path of several names. */
-static uint64_t
-go(struct contract *c, const char *path)
-{
-    uint64_t at = NODE_ROOT, next;
-    char name[64];
-
-    while (*path != '\0') {
-        size_t n = strcspn(path, "/");
-
-        (void)snprintf(name, sizeof(name), "%.*s", (int)n, path);
-        next = walk_to(c, at, name);
-        if (at != NODE_ROOT)
-            forget(c, at, 1);
-        at = next;
-        path += n + (path[n] == '/');
-    }
-    return at;
-}
-
-#define ENTRIES 64
-
-struct listing {
-    unsigned n;
-    struct {
-        char name[64];
-        uint64_t ino;
-        unsigned char type;
-    } at[ENTRIES];
-};
-
-static void
-list(struct contract *c, uint64_t dir, uint32_t count, struct listing *ret)
-{
-    Postern__V1__ReaddirReq req = POSTERN__V1__READDIR_REQ__INIT;
-    const Postern__V1__ReaddirRep *rep;
-
-    *ret = (struct listing){0};
-    req.file = open_read(c, dir);
-    req.count = count;
-    do {
-        assert_int_equal(ask_readdir(&c->client, &req, &rep), 0);
-        for (uint32_t at = 0; at < rep->count;) {
-            struct dirent64 d;
-
-            memcpy(&d, c->client.ch.slab + at, offsetof(struct dirent64, d_name) + 64);
-            assert_true(ret->n < ENTRIES);
-            (void)snprintf(ret->at[ret->n].name, 64, "%.63s", d.d_name);
-            ret->at[ret->n].type = d.d_type;
-            ret->at[ret->n++].ino = d.d_ino;
-            req.cookie = (uint64_t)d.d_off;
-            at += d.d_reclen;
-        }
-    } while (rep->count > 0);
-    close_file(c, req.file);
-}
-
-static unsigned
-listed(const struct listing *l, const char *name)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < l->n; i++)
-        n += strcmp(l->at[i].name, name) == 0;
-    return n;
 }
 
 static void
@@ -188,7 +101,7 @@ where_none_are_expected_they_are_not_entered(void **state)
         end(c);
         return;
     }
-    a = go(c, "a");
+    a = walk_path(c, "a");
     assert_int_equal(walk_status(c, a, "m"), -EXDEV);
     assert_int_equal(walk_status(c, NODE_ROOT, "one"), -EXDEV);
     assert_int_equal(walk_status(c, NODE_ROOT, "loop"), -EXDEV);
@@ -204,7 +117,7 @@ what_is_hidden_is_not_there_and_cannot_be_made(void **state)
     struct contract *c = serve(SUBMOUNTS_HIDE, make_all);
     static const uint32_t counts[] = {65536, 48};
     struct listing l;
-    uint64_t a = go(c, "a");
+    uint64_t a = walk_path(c, "a");
 
     (void)state;
     for (unsigned i = 0; i < COUNT(points); i++) {
@@ -222,10 +135,10 @@ what_is_hidden_is_not_there_and_cannot_be_made(void **state)
         assert_int_equal(rename_at(c, dir, name, dir, "else"), -EBUSY);
     }
     for (unsigned i = 0; i < COUNT(counts); i++) {
-        list(c, NODE_ROOT, counts[i], &l);
+        listing_of(c, NODE_ROOT, counts[i], &l);
         assert_int_equal(l.n, 4);
-        assert_int_equal(listed(&l, "a") + listed(&l, "plain"), 2);
-        list(c, a, counts[i], &l); /* nothing but a mount in it */
+        assert_int_equal(listing_count(&l, "a") + listing_count(&l, "plain"), 2);
+        listing_of(c, a, counts[i], &l); /* nothing but a mount in it */
         assert_int_equal(l.n, 2);
     }
     forget(c, a, 1);
@@ -238,7 +151,7 @@ what_is_crossed_is_part_of_the_share(void **state)
     struct contract *c = serve(SUBMOUNTS_CROSS, make_plain);
     Postern__V1__ParentReq up = POSTERN__V1__PARENT_REQ__INIT;
     const Postern__V1__ParentRep *rep;
-    uint64_t a = go(c, "a"), m = go(c, "a/m"), node, file;
+    uint64_t a = walk_path(c, "a"), m = walk_path(c, "a/m"), node, file;
 
     (void)state;
     assert_int_equal(walk_status(c, m, "covered"), -ENOENT);
@@ -269,7 +182,7 @@ nothing_is_moved_or_linked_across(void **state)
 {
     struct contract *c = serve(SUBMOUNTS_CROSS, make_plain);
     Postern__V1__LinkReq link = POSTERN__V1__LINK_REQ__INIT;
-    uint64_t m = go(c, "a/m"), twin = go(c, "twin");
+    uint64_t m = walk_path(c, "a/m"), twin = walk_path(c, "twin");
 
     (void)state;
     assert_int_equal(rename_at(c, m, "f", NODE_ROOT, "f"), -EXDEV);
@@ -295,7 +208,7 @@ check_numbers(struct contract *c, uint64_t dir, uint64_t above, struct listing *
 {
     struct listing l;
 
-    list(c, dir, 65536, &l);
+    listing_of(c, dir, 65536, &l);
     for (unsigned i = 0; i < l.n; i++) {
         Postern__V1__Attr attr;
 
@@ -311,7 +224,7 @@ check_numbers(struct contract *c, uint64_t dir, uint64_t above, struct listing *
             assert_true(l.at[i].ino == ino_of(c, node));
             assert_int_equal(l.at[i].type, IFTODT(attr.mode));
             forget(c, node, 1);
-            assert_true(seen->n < ENTRIES);
+            assert_true(seen->n < LISTING_MOST);
             seen->at[seen->n++] = l.at[i];
         }
     }
@@ -330,7 +243,7 @@ all_numbers(struct contract *c, struct listing *seen)
 
     *seen = (struct listing){0};
     for (unsigned i = 0; i < COUNT(dirs); i++) {
-        uint64_t node = go(c, dirs[i].path);
+        uint64_t node = walk_path(c, dirs[i].path);
 
         ino[i] = ino_of(c, node);
         check_numbers(c, node, ino[dirs[i].above], seen);
@@ -376,7 +289,7 @@ make_two(const char *path)
 static uint64_t
 ino_at(struct contract *c, const char *path)
 {
-    uint64_t node = go(c, path), ino = ino_of(c, node);
+    uint64_t node = walk_path(c, path), ino = ino_of(c, node);
 
     forget(c, node, 1);
     return ino;
@@ -427,10 +340,10 @@ the_kernels_own_file_systems_are_never_crossed(void **state)
     (void)state;
     assert_int_equal(walk_status(c, NODE_ROOT, "proc"), -ENOENT);
     assert_int_equal(stat_status(c, NODE_ROOT, "proc", NULL), -ENOENT);
-    list(c, NODE_ROOT, 65536, &l);
-    assert_int_equal(listed(&l, "proc"), 0);
-    assert_int_equal(listed(&l, "twin"), 1);
-    m = go(c, "a/m");
+    listing_of(c, NODE_ROOT, 65536, &l);
+    assert_int_equal(listing_count(&l, "proc"), 0);
+    assert_int_equal(listing_count(&l, "twin"), 1);
+    m = walk_path(c, "a/m");
     forget(c, m, 1);
     end(c);
 }
@@ -445,12 +358,12 @@ a_mount_made_later_is_not_seen(void **state)
     if (!contract_is_sandboxed()) /* the helper's own mount namespace is what keeps it out */
         return;
     c = serve(SUBMOUNTS_CROSS, make_plain);
-    d = go(c, "a");
+    d = walk_path(c, "a");
     assert_int_equal(mkdir(below(c->path, "a/late"), 0777), 0);
     assert_int_equal(mount("none", below(c->path, "a/late"), "tmpfs", 0, NULL), 0);
     touch(c->path, "a/late/x", "");
     forget(c, d, 1);
-    d = go(c, "a/late");
+    d = walk_path(c, "a/late");
     assert_int_equal(walk_status(c, d, "x"), -ENOENT);
     forget(c, d, 1);
     assert_int_equal(umount2(below(c->path, "a/late"), MNT_DETACH), 0);
@@ -462,7 +375,7 @@ the_fds_of_nodes_below_can_be_dropped_and_found_again(void **state)
 {
     struct contract *c = contract_open(&(struct contract_options){
         .submounts = SUBMOUNTS_CROSS, .prepare = make_plain, .nodes = 200, .node_fds = 8});
-    uint64_t m = go(c, "a/m"), d = go(c, "twin/d"), nodes[100];
+    uint64_t m = walk_path(c, "a/m"), d = walk_path(c, "twin/d"), nodes[100];
     char name[16];
 
     (void)state;

@@ -504,6 +504,25 @@ walk_to(struct contract *c, uint64_t dir, const char *name)
     return rep->node;
 }
 
+uint64_t
+walk_path(struct contract *c, const char *path)
+{
+    uint64_t at = NODE_ROOT, next;
+    char name[64];
+
+    while (*path != '\0') {
+        size_t n = strcspn(path, "/");
+
+        (void)snprintf(name, sizeof(name), "%.*s", (int)n, path);
+        next = walk_to(c, at, name);
+        if (at != NODE_ROOT)
+            forget(c, at, 1);
+        at = next;
+        path += n + (path[n] == '/');
+    }
+    return at;
+}
+
 void
 forget(struct contract *c, uint64_t node, uint32_t count)
 {
@@ -632,6 +651,65 @@ rename_at(struct contract *c, uint64_t dir, const char *name, uint64_t new_dir,
     return ask_rename(&c->client, &req, NULL);
 }
 
+int
+mknod_at(struct contract *c, uint64_t dir, const char *name)
+{
+    Postern__V1__MknodReq req = POSTERN__V1__MKNOD_REQ__INIT;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    req.mode = S_IFREG | 0644;
+    return ask_mknod(&c->client, &req, NULL);
+}
+
+int
+symlink_at(struct contract *c, uint64_t dir, const char *name)
+{
+    Postern__V1__SymlinkReq req = POSTERN__V1__SYMLINK_REQ__INIT;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    req.target = msg_bytes("t", 1);
+    return ask_symlink(&c->client, &req, NULL);
+}
+
+int
+link_at(struct contract *c, uint64_t node, uint64_t dir, const char *name)
+{
+    Postern__V1__LinkReq req = POSTERN__V1__LINK_REQ__INIT;
+
+    req.node = node;
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    return ask_link(&c->client, &req, NULL);
+}
+
+int
+rename_node_to(struct contract *c, uint64_t node, uint64_t new_dir, const char *new_name)
+{
+    Postern__V1__RenameNodeReq req = POSTERN__V1__RENAME_NODE_REQ__INIT;
+
+    req.node = node;
+    req.new_dir = new_dir;
+    req.new_name = msg_bytes(new_name, strlen(new_name));
+    return ask_rename_node(&c->client, &req, NULL);
+}
+
+int
+stat_status(struct contract *c, uint64_t dir, const char *name, Postern__V1__Attr *ret)
+{
+    Postern__V1__StatReq req = POSTERN__V1__STAT_REQ__INIT;
+    const Postern__V1__StatRep *rep;
+    int r;
+
+    req.dir = dir;
+    req.name = msg_bytes(name, strlen(name));
+    r = ask_stat(&c->client, &req, &rep);
+    if (r == 0 && ret != NULL)
+        *ret = *rep->attr;
+    return r;
+}
+
 Postern__V1__Attr
 attr_of_node(struct contract *c, uint64_t node)
 {
@@ -666,6 +744,52 @@ truncate_node(struct contract *c, uint64_t node, uint64_t size)
 }
 
 void
+listing_from(struct contract *c, uint64_t file, uint64_t cookie, uint32_t count,
+             struct listing *ret)
+{
+    Postern__V1__ReaddirReq req = POSTERN__V1__READDIR_REQ__INIT;
+    const Postern__V1__ReaddirRep *rep;
+
+    (void)memset(ret, 0, sizeof(*ret)); /* tests compare listings as bytes */
+    req.file = file;
+    req.cookie = cookie;
+    req.count = count;
+    do {
+        assert_int_equal(ask_readdir(&c->client, &req, &rep), 0);
+        for (uint32_t at = 0; at < rep->count;) {
+            struct dirent64 d;
+
+            memcpy(&d, c->client.ch.slab + at, offsetof(struct dirent64, d_name) + 64);
+            assert_true(ret->n < LISTING_MOST);
+            (void)snprintf(ret->at[ret->n].name, 64, "%.63s", d.d_name);
+            ret->at[ret->n].ino = d.d_ino;
+            ret->at[ret->n].type = d.d_type;
+            ret->at[ret->n++].cookie = req.cookie = (uint64_t)d.d_off;
+            at += d.d_reclen;
+        }
+    } while (rep->count > 0);
+}
+
+void
+listing_of(struct contract *c, uint64_t dir, uint32_t count, struct listing *ret)
+{
+    uint64_t file = open_read(c, dir);
+
+    listing_from(c, file, 0, count, ret);
+    close_file(c, file);
+}
+
+unsigned
+listing_count(const struct listing *l, const char *name)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < l->n; i++)
+        n += strcmp(l->at[i].name, name) == 0;
+    return n;
+}
+
+void
 host_write(struct contract *c, const char *name, const char *text)
 {
     int fd = openat(c->root, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -680,4 +804,14 @@ void
 host_mkdir(struct contract *c, const char *name)
 {
     assert_int_equal(mkdirat(c->root, name, 0755), 0);
+}
+
+void
+host_put(int dir, const char *name, const char *text)
+{
+    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    clean_fd(&fd);
 }

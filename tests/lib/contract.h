@@ -92,6 +92,8 @@ int contract_teardown(void **state);
 /* Short ways to what most tests need; each asserts that it worked. */
 uint64_t walk_to(struct contract *c, uint64_t dir, const char *name);
 int walk_status(struct contract *c, uint64_t dir, const char *name);
+/* Down a path of several names from the root; its last node alone is kept. */
+uint64_t walk_path(struct contract *c, const char *path);
 void forget(struct contract *c, uint64_t node, uint32_t count);
 uint64_t open_read(struct contract *c, uint64_t node);
 uint64_t open_write(struct contract *c, uint64_t node, uint32_t flags);
@@ -106,12 +108,41 @@ int mkdir_at(struct contract *c, uint64_t dir, const char *name, uint32_t mode);
 int unlink_at(struct contract *c, uint64_t dir, const char *name, bool directory);
 int rename_at(struct contract *c, uint64_t dir, const char *name, uint64_t new_dir,
               const char *new_name);
+/* Status of a regular file without content, of a symlink to "t", of one more
+ * name and of another name; nothing of it is kept. */
+int mknod_at(struct contract *c, uint64_t dir, const char *name);
+int symlink_at(struct contract *c, uint64_t dir, const char *name);
+int link_at(struct contract *c, uint64_t node, uint64_t dir, const char *name);
+int rename_node_to(struct contract *c, uint64_t node, uint64_t new_dir, const char *new_name);
+/* Status; *ret, unless NULL, is the name's when that is 0. */
+int stat_status(struct contract *c, uint64_t dir, const char *name, Postern__V1__Attr *ret);
 /* The attributes of a node; chmod and truncate of it: status. */
 Postern__V1__Attr attr_of_node(struct contract *c, uint64_t node);
 int chmod_node(struct contract *c, uint64_t node, uint32_t mode);
 int truncate_node(struct contract *c, uint64_t node, uint64_t size);
+
+/* What a directory holds, in its order. */
+#define LISTING_MOST 64
+struct listing {
+    unsigned n;
+    struct {
+        char name[64];
+        uint64_t ino, cookie;
+        unsigned char type;
+    } at[LISTING_MOST];
+};
+/* To the end, in pieces of count bytes: of a file that is open, from a cookie
+ * on; of a directory, from its start. */
+void listing_from(struct contract *c, uint64_t file, uint64_t cookie, uint32_t count,
+                  struct listing *ret);
+void listing_of(struct contract *c, uint64_t dir, uint32_t count, struct listing *ret);
+/* How often the name is in it. */
+unsigned listing_count(const struct listing *l, const char *name);
+
 /* On the host. */
 void host_write(struct contract *c, const char *name, const char *text);
 void host_mkdir(struct contract *c, const char *name);
+/* The same before there is a contract: below that directory, for all to write. */
+void host_put(int dir, const char *name, const char *text);
 
 #endif
