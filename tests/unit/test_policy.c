@@ -16,6 +16,7 @@
 #include "ipc/limits.h"
 #include "policy/parse.h"
 #include "policy/plan.h"
+#include "tests/lib/policy.h"
 
 /* A tenant that lacks nothing, around one more thing; that is on line 2. */
 #define LISTEN "listen \"unix:/run/t\" { }"
@@ -328,19 +329,6 @@ error_of(const char *text, size_t n)
     assert_true(r < 0);
     assert_non_null(error);
     return error;
-}
-
-static struct plan *
-plan_of(const char *text)
-{
-    struct plan *p = NULL;
-    char *error = NULL;
-
-    if (policy_parse_text("p", text, strlen(text), &p, &error) < 0)
-        print_error("%s\n%s\n", text, error);
-    assert_null(error);
-    assert_non_null(p);
-    return p;
 }
 
 static void

@@ -7,25 +7,12 @@
 #include <string.h>
 
 #include "ipc/fd.h"
-#include "policy/parse.h"
 #include "policy/plan.h"
+#include "tests/lib/policy.h"
 
 #define L(name) " listen \"unix:/run/" name "\" { } "
 #define S(name, more) " share \"" name "\" { path = \"/srv\" access = read-write " more " } "
 #define T(name, more) "tenant \"" name "\" { " L(name) S("s", "") more " }\n"
-
-static struct plan *
-plan_of(const char *text)
-{
-    struct plan *p = NULL;
-    char *error = NULL;
-
-    if (policy_parse_text("p", text, strlen(text), &p, &error) < 0)
-        print_error("%s\n%s\n", text, error);
-    assert_null(error);
-    assert_non_null(p);
-    return p;
-}
 
 static char *
 printed(const char *text)

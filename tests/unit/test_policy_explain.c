@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "ipc/fd.h"
-#include "policy/parse.h"
 #include "policy/plan.h"
+#include "tests/lib/policy.h"
 
 static const char policy[] = "defaults { submounts = hide\n"                                /* 1 */
                              "hide = { \"*.pem\",\n"                                        /* 2 */
@@ -107,18 +107,6 @@ static const struct {
     {"rw", "getxattr", "x", "user.virtfs.uid", -1, EOPNOTSUPP, 8, "does not have the name space"},
     {"ro", "setxattr", "x", "user.a", -1, EROFS, 6, "read-only"},
 };
-
-static struct plan *
-plan_of(const char *text)
-{
-    struct plan *p = NULL;
-    char *error = NULL;
-
-    if (policy_parse_text("p", text, strlen(text), &p, &error) < 0)
-        print_error("%s\n", error);
-    assert_non_null(p);
-    return p;
-}
 
 static void
 each_answer_has_its_errno_reason_and_line(void **state)

@@ -13,6 +13,7 @@
 #include "ipc/limits.h"
 #include "policy/parse.h"
 #include "policy/plan.h"
+#include "tests/lib/policy.h"
 
 /* A share that lacks nothing but what is on line 2. */
 #define LISTEN "listen \"unix:/run/t\" { }"
@@ -214,19 +215,6 @@ static const struct bad {
          "") "tenant u { listen \"unix:/u\" { }\n" SHARE " }",
      "p:6: ids 1+1 overlap 1+1 of tenant \"t\" at p:2, expected ranges apart"},
 };
-
-static struct plan *
-plan_of(const char *text)
-{
-    struct plan *p = NULL;
-    char *error = NULL;
-
-    if (policy_parse_text("p", text, strlen(text), &p, &error) < 0)
-        print_error("%s\n%s\n", text, error);
-    assert_null(error);
-    assert_non_null(p);
-    return p;
-}
 
 static void
 a_bad_setting_is_refused_with_place_fault_and_expectation(void **state)
