@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -97,6 +98,21 @@ int
 from_child_send(int sock, const Postern__V1__FromChild *m)
 {
     return small_send(sock, &m->base);
+}
+
+int
+ready_send(int sock, const char *profile, unsigned landlock_abi, unsigned layers)
+{
+    Postern__V1__FromChild m = POSTERN__V1__FROM_CHILD__INIT;
+    Postern__V1__Ready ready = POSTERN__V1__READY__INIT;
+    char name[16];
+
+    (void)snprintf(name, sizeof(name), "%s", profile);
+    ready.profile = name;
+    ready.landlock_abi = landlock_abi;
+    ready.layers = layers;
+    m.ready = &ready;
+    return from_child_send(sock, &m);
 }
 
 int

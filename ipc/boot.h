@@ -25,6 +25,8 @@ int boot_send(int sock, const Postern__V1__Boot *b, const int *fds, size_t nfds)
  * is non-blocking and full. */
 int from_child_send(int sock, const Postern__V1__FromChild *m);
 int to_child_send(int sock, const Postern__V1__ToChild *m);
+/* Child: Ready, with what holds it in; layers are enum layer bits. */
+int ready_send(int sock, const char *profile, unsigned landlock_abi, unsigned layers);
 /* 1: *ret is one message, free with from_child_free(); 0: the peer is gone;
  * -EAGAIN; -EPROTO: malformed or not exactly one. */
 int from_child_recv(int sock, Postern__V1__FromChild **ret);

@@ -125,6 +125,15 @@ die(const char *fmt, ...)
     END_WITH(EXIT_WORLD, LOG_ERR, error_text(err));
 }
 
+void
+must(int r, const char *what)
+{
+    if (r == 0)
+        return;
+    errno = -r;
+    die("%s", what);
+}
+
 /* One byte as it stands in C source; returns its length. */
 static size_t
 quote_byte(char out[5], uint8_t c)

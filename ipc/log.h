@@ -44,6 +44,8 @@ __attribute__((noreturn, format(printf, 1, 2))) void violation(const char *fmt, 
 __attribute__((noreturn, format(printf, 1, 2))) void bug(const char *fmt, ...);
 /* The world failed and there is no reply to put it in; errno is appended. */
 __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...);
+/* r is 0, or -errno and the end as by die(). */
+void must(int r, const char *what);
 
 /* Write s[0..n) into dst as text in quotes with C escapes; always ends with a
  * NUL and never exceeds room. Returns dst. For every string of a guest. */

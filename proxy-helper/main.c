@@ -74,23 +74,11 @@ share_out_fds(const Postern__V1__HelperBoot *b, struct share_limits *ret)
 static void
 say_ready(const struct sandbox_profile *p, const struct sandbox_report *report)
 {
-    Postern__V1__FromChild m = POSTERN__V1__FROM_CHILD__INIT;
-    Postern__V1__Ready ready = POSTERN__V1__READY__INIT;
-    char name[16];
-    int r;
+    int r = ready_send(BOOT_FD, p->name, report->landlock_abi, report->layers);
 
-    (void)snprintf(name, sizeof(name), "%s", p->name);
-    ready.profile = name;
-    ready.landlock_abi = report->landlock_abi;
-    ready.layers = report->layers;
-    m.ready = &ready;
-    r = from_child_send(BOOT_FD, &m);
     if (r == -EPIPE || r == -ECONNRESET)
         _exit(0); /* the broker changed its mind while we started */
-    if (r < 0) {
-        errno = -r;
-        die("say ready to the broker");
-    }
+    must(r, "say ready to the broker");
 }
 
 /* What the path of a protected directory may turn out to be. */
@@ -126,15 +114,6 @@ sandbox_must(int r, const struct sandbox_report *report)
     else
         (void)log_errno(r, "sandbox: %s", report->step);
     _exit(EXIT_SANDBOX);
-}
-
-static void
-must(int r, const char *what)
-{
-    if (r == 0)
-        return;
-    errno = -r;
-    die("%s", what);
 }
 
 static void

@@ -7,7 +7,6 @@
  *
  * Runs in: worker.   Trusts: the broker.   Owns: the process.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -37,15 +36,6 @@ show_sandbox(void)
     worker_profile(&p);
     sandbox_print(stdout, &p);
     return 0;
-}
-
-static void
-must(int r, const char *what)
-{
-    if (r == 0)
-        return;
-    errno = -r;
-    die("%s", what);
 }
 
 static void
@@ -128,21 +118,6 @@ limits_of(const Postern__V1__WorkerBoot *b)
     return l;
 }
 
-static void
-say_ready(const struct sandbox_profile *p, const struct sandbox_report *report)
-{
-    Postern__V1__FromChild m = POSTERN__V1__FROM_CHILD__INIT;
-    Postern__V1__Ready ready = POSTERN__V1__READY__INIT;
-    char name[16];
-
-    (void)snprintf(name, sizeof(name), "%s", p->name);
-    ready.profile = name;
-    ready.landlock_abi = report->landlock_abi;
-    ready.layers = report->layers;
-    m.ready = &ready;
-    must(from_child_send(BOOT_FD, &m), "say ready to the broker");
-}
-
 /* Everything between the boot message, which is taken over, and the first
  * byte of a guest. */
 static void
@@ -172,7 +147,8 @@ start(Postern__V1__Boot *boot, const int *fds)
     must(loop_watch(&loop, BOOT_FD, &loop.broker, EPOLLIN), "watch the broker");
     boot_free(boot);
     sandbox_must(sandbox_seal(&p, &report), &report);
-    say_ready(&p, &report);
+    must(ready_send(BOOT_FD, p.name, report.landlock_abi, report.layers),
+         "say ready to the broker");
 }
 
 static void

@@ -115,17 +115,16 @@ static void
 small_messages_carry_exactly_one_thing(void **state)
 {
     Postern__V1__FromChild m = POSTERN__V1__FROM_CHILD__INIT, *got;
-    Postern__V1__Ready ready = POSTERN__V1__READY__INIT;
 
     (void)state;
     assert_int_equal(from_child_recv(broker_end, &got), -EAGAIN);
     assert_int_equal(from_child_send(BOOT_FD, &m), 0);
     assert_int_equal(from_child_recv(broker_end, &got), 0); /* empty: as good as gone */
-    m.ready = &ready;
-    ready.profile = (char[]){"worker"};
-    assert_int_equal(from_child_send(BOOT_FD, &m), 0);
+    assert_int_equal(ready_send(BOOT_FD, "worker", 3, 5), 0);
     assert_int_equal(from_child_recv(broker_end, &got), 1);
     assert_string_equal(got->ready->profile, "worker");
+    assert_int_equal(got->ready->landlock_abi, 3);
+    assert_int_equal(got->ready->layers, 5);
     from_child_free(got);
     assert_int_equal(fd_send(BOOT_FD, "\x0a\xff", 2, NULL, 0), 0);
     assert_int_equal(from_child_recv(broker_end, &got), -EPROTO);
