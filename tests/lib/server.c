@@ -509,3 +509,28 @@ server_attach(const struct server *s, const char *share)
     assert_int_equal(nc_attach(c, 0, "", share, 0), 0);
     return c;
 }
+
+int
+server_setup(void **state)
+{
+    static struct server s;
+
+    server_init(&s, false);
+    *state = &s;
+    return 0;
+}
+
+int
+server_setup_started(void **state)
+{
+    (void)server_setup(state);
+    server_start(*state, NULL);
+    return 0;
+}
+
+int
+server_teardown(void **state)
+{
+    server_done(*state);
+    return 0;
+}

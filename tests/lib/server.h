@@ -44,6 +44,12 @@ void server_init(struct server *s, bool as_user);
 /* Kill what still runs and remove the directory. */
 void server_done(struct server *s);
 
+/* cmocka: fixtures of the one, with its directory alone or started with its
+ * own policy, and their end. */
+int server_setup(void **state);
+int server_setup_started(void **state);
+int server_teardown(void **state);
+
 /* Put text, in which every '@' becomes the directory, into DIR/name. */
 void server_file(const struct server *s, const char *name, const char *text);
 /* The content of DIR/name: static storage, ends with a NUL, "" if absent. */

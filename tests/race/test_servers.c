@@ -11,24 +11,6 @@
 
 #define CHILDREN 3
 
-static int
-setup(void **state)
-{
-    static struct server s;
-
-    server_init(&s, false);
-    server_start(&s, NULL);
-    *state = &s;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static struct nc *
 connect_to(void *ctx)
 {
@@ -79,8 +61,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(nothing_leaves_the_share_and_nothing_stays_behind, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(nothing_leaves_the_share_and_nothing_stays_behind,
+                                        server_setup_started, server_teardown),
     };
 
     return cmocka_run_group_tests_name("storm against the servers", tests, NULL, NULL);

@@ -11,23 +11,6 @@
 
 #include "tests/lib/server.h"
 
-static int
-setup(void **state)
-{
-    static struct server s;
-
-    server_init(&s, false);
-    *state = &s;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static void
 assert_says(const struct server *s, const char *name, const char *text)
 {
@@ -182,7 +165,7 @@ policy_print_prints_what_it_reads_the_same(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, server_setup, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(dangerous_settings_are_warned_about_in_their_line),
         CASE(warnings_fail_a_strict_check_alone),

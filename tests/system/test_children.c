@@ -191,13 +191,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static void
 play(const struct server *s, const char *ro, const char *rw, const char *worker)
 {
@@ -346,7 +339,7 @@ any_other_end_of_a_helper_costs_its_share(void **state)
 int
 main(int argc, char **argv)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(a_bad_start_of_any_child_ends_everything),
         CASE(a_child_that_says_nothing_is_not_waited_for_forever),

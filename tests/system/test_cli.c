@@ -11,23 +11,6 @@
 
 #include "tests/lib/server.h"
 
-static int
-setup(void **state)
-{
-    static struct server s;
-
-    server_init(&s, false);
-    *state = &s;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 /* Run postern with up to four arguments; its output is in "out" and "err". */
 static int
 postern(struct server *s, const char *a, const char *b, const char *c, const char *d)
@@ -213,7 +196,7 @@ show_sandbox_prints_the_rows_of_every_process(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, server_setup, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(files_can_be_listed_read_written_and_looked_at),
         CASE(a_large_file_comes_back_as_it_went),

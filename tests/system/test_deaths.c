@@ -18,24 +18,6 @@
 #define CHILDREN 3
 enum { RO_HELPER, RW_HELPER, WORKER }; /* in the order they are started */
 
-static int
-setup(void **state)
-{
-    static struct server s;
-
-    server_init(&s, false);
-    server_start(&s, NULL);
-    *state = &s;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static void
 children(const struct server *s, struct server_child v[CHILDREN])
 {
@@ -344,7 +326,7 @@ random_bytes_do_not_end_a_process(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, server_setup_started, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(a_killed_helper_costs_its_own_share_only),
         CASE(a_request_in_flight_is_answered_when_its_helper_dies),

@@ -17,24 +17,6 @@
 
 static const char *const versions[] = {"9P2000.u", "9P2000"};
 
-static int
-setup(void **state)
-{
-    static struct server s;
-
-    server_init(&s, false);
-    server_start(&s, NULL);
-    *state = &s;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 /* A connection with fid 0 at the root of a share. */
 static struct old
 guest(const struct server *s, size_t version, const char *share)
@@ -258,7 +240,7 @@ the_three_dialects_are_served_side_by_side(void **state)
     nc_close(l);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, server_setup_started, server_teardown)
 
 int
 main(void)

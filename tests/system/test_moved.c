@@ -22,23 +22,6 @@ struct parties {
     struct nc *own, *other; /* owned; connections to the same share */
 };
 
-static int
-setup(void **state)
-{
-    static struct server s;
-
-    server_init(&s, false);
-    *state = &s;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static const char *
 at(const struct parties *p, const char *name)
 {
@@ -207,7 +190,7 @@ a_fid_stays_its_file_whoever_renames_replaces_or_removes_it(void **state)
     assert_int_equal(server_stop(s, SIGTERM), 0);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, server_setup, server_teardown)
 
 int
 main(void)

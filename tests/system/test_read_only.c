@@ -181,23 +181,6 @@ static const struct {
     {"remove of a directory", do_remove_dir, 0},
 };
 
-static int
-setup(void **state)
-{
-    static struct server s;
-
-    server_init(&s, false);
-    *state = &s;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static void
 every_writing_message_is_erofs(void **state)
 {
@@ -301,7 +284,7 @@ reading_leaves_no_trace(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, server_setup, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(every_writing_message_is_erofs),
         CASE(no_open_flag_opens_a_way_to_write),

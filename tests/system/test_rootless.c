@@ -25,13 +25,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static unsigned
 user(void)
 {
@@ -153,7 +146,7 @@ other_ids_are_refused_with_what_to_do(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(other_ids_are_refused_with_what_to_do),
         CASE(an_ordinary_user_serves_its_own_files),

@@ -21,23 +21,6 @@
 
 #define CHILDREN 3 /* two helpers and the worker */
 
-static int
-setup(void **state)
-{
-    static struct server s;
-
-    server_init(&s, false);
-    *state = &s;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static void
 walk_to(struct nc *c, uint32_t fid, const char *name)
 {
@@ -437,7 +420,7 @@ a_limit_that_needs_a_cgroup_is_refused_without_one(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, server_setup, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(two_shares_are_served_side_by_side),
         CASE(an_unknown_share_cannot_be_attached),

@@ -20,23 +20,6 @@
 
 #define PATIENCE 15 /* seconds until what does not come counts as never */
 
-static int
-setup(void **state)
-{
-    static struct server s;
-
-    server_init(&s, false);
-    *state = &s;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static struct nc *
 attach(const struct server *s, const char *share)
 {
@@ -406,7 +389,7 @@ locks_and_those_who_wait_leave_no_fd_behind(void **state)
     three_end(s, &t);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, server_setup, server_teardown)
 
 int
 main(void)
