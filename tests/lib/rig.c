@@ -145,6 +145,13 @@ rig_free(struct rig *rig)
     free(rig);
 }
 
+int
+rig_teardown(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
 struct guest *
 rig_connect(struct rig *rig)
 {
@@ -390,6 +397,12 @@ void
 guest_attach(struct guest *g, uint32_t fid, const char *aname)
 {
     assert_int_equal(guest_does(g, TATTACH, "44ss4", fid, NOFID, "nobody", aname, 0u), 0);
+}
+
+int
+guest_attach_status(struct guest *g, uint32_t fid, const char *aname)
+{
+    return guest_does(g, TATTACH, "44ss4", fid, NOFID, "", aname, 0u);
 }
 
 struct guest *

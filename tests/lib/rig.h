@@ -48,6 +48,8 @@ extern const struct tenant_limits rig_limits;
 struct rig *rig_new(const struct tenant_limits *l);
 /* Close everything and check that nothing is left anywhere. */
 void rig_free(struct rig *rig);
+/* cmocka: the same for the rig that *state is. */
+int rig_teardown(void **state);
 struct guest *rig_connect(struct rig *rig);
 /* One share more, asserted to be taken; id may be NULL. name stays the caller's.
  * It is the rig's until its end, whether it is served until then or not. */
@@ -85,6 +87,8 @@ void guest_hang_up(struct guest *g);
 /* Tversion; then fid 0 attached to a share. */
 void guest_version(struct guest *g, uint32_t msize);
 void guest_attach(struct guest *g, uint32_t fid, const char *aname);
+/* Tattach alone: 0 or the errno of the reply. */
+int guest_attach_status(struct guest *g, uint32_t fid, const char *aname);
 /* A guest of a new connection with fid 0 at the root of "rw", fid 1 of "ro". */
 struct guest *guest_new(struct rig *rig);
 /* Twalk of one path from fid 0 to newfid, Tlopen of it; asserted to work. */

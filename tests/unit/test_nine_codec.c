@@ -20,13 +20,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 /* --- cursor and pen -------------------------------------------------------- */
 
 static void
@@ -382,7 +375,7 @@ offsets_and_counts_at_every_border(void **state)
     }
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int
 main(void)

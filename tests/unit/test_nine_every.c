@@ -38,13 +38,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 static bool
 is_l(const struct guest *g)
 {
@@ -396,7 +389,7 @@ try_one(uint8_t type, size_t d, enum how how)
         assert_int_equal(m.type, type + 1);
     assert_false(guest_next(g, &m)); /* one answer */
     assert_false(g->ended);
-    teardown(&state);
+    rig_teardown(&state);
 }
 
 static void
@@ -529,7 +522,7 @@ a_version_that_is_malformed_ends_what_is_no_session_yet_and_no_other(void **stat
     assert_true(g->ended);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int
 main(void)

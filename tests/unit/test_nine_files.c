@@ -27,13 +27,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 static bool
 holds(struct synth *s, const char *path, const char *text)
 {
@@ -449,7 +442,7 @@ records_of_a_helper_that_are_none_close_the_share(void **state)
         struct guest *g;
 
         if (i > 0) {
-            (void)teardown(state);
+            (void)rig_teardown(state);
             (void)setup(state);
         }
         rig = *state;
@@ -753,7 +746,7 @@ fsync_works_also_where_nothing_can_be_written(void **state)
     assert_int_equal(guest_does(g, TFSYNC, "44", 0u, 0u), EBADF);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int
 main(void)

@@ -25,13 +25,6 @@ setup(void **state)
 }
 
 static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-static int
 attaches(struct guest *g, uint32_t fid, uint32_t uid)
 {
     return guest_does(g, TATTACH, "44ss4", fid, NOFID, "", "rw", uid);
@@ -141,7 +134,7 @@ an_id_that_is_none_of_the_share_is_refused_before_any_call(void **state)
 int
 main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
     const struct CMUnitTest tests[] = {
         T(a_fid_acts_for_the_user_it_was_attached_for),
         T(what_is_made_is_of_the_group_that_the_message_names),

@@ -38,13 +38,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 static bool
 dotu(const struct guest *g)
 {
@@ -1536,7 +1529,7 @@ a_dead_share_does_not_spoil_the_listing_of_the_others(void **state)
     assert_string_equal(names, "rw late ");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int
 main(void)

@@ -45,13 +45,6 @@ setup_four_slots(void **state)
     return setup_with(state, &four_slots);
 }
 
-static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 /* The status, or -errno. */
 static int
 status_of(struct msg *m)
@@ -970,8 +963,8 @@ ranges_are_noted_as_the_kernel_does(void **state)
     pool_done(&t.ranges);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define FEW(name) cmocka_unit_test_setup_teardown(name, setup_four_slots, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+#define FEW(name) cmocka_unit_test_setup_teardown(name, setup_four_slots, rig_teardown)
 
 int
 main(void)

@@ -43,13 +43,6 @@ setup_few_slots(void **state)
     return setup_with(state, &l);
 }
 
-static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 /* Take n replies; each tag of [0, n) once, none an error. */
 static void
 expect_all(struct guest *g, unsigned n)
@@ -629,8 +622,8 @@ hanging_up_while_waiting_for_room_is_noticed(void **state)
     expect_all(g, 50);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define FEW(name) cmocka_unit_test_setup_teardown(name, setup_few_slots, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+#define FEW(name) cmocka_unit_test_setup_teardown(name, setup_few_slots, rig_teardown)
 
 int
 main(void)

@@ -40,26 +40,13 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-static int
-attach(struct guest *g, uint32_t fid, const char *aname)
-{
-    return guest_does(g, TATTACH, "44ss4", fid, NOFID, "", aname, 0u);
-}
-
 /* A guest with fid ROOT at the root of all shares. */
 static struct guest *
 guest_at_root(struct rig *rig)
 {
     struct guest *g = guest_new(rig);
 
-    assert_int_equal(attach(g, ROOT, ""), 0);
+    assert_int_equal(guest_attach_status(g, ROOT, ""), 0);
     return g;
 }
 
@@ -317,7 +304,7 @@ narrowing_the_root_narrows_all(void **state)
     struct guest *g = guest_at_root(rig);
     struct qid q[16];
 
-    assert_int_equal(attach(g, 20, ";ro"), 0);
+    assert_int_equal(guest_attach_status(g, 20, ";ro"), 0);
     assert_int_equal(walk(g, 20, 21, "rw/dir", q), 2);
     assert_int_equal(guest_does(g, TMKDIR, "4s44", 21u, "x", 0755u, 0u), EROFS);
     assert_int_equal(walk(g, 21, 21, "../../rw", q), 3);
@@ -353,7 +340,7 @@ numbers_of_two_shares_differ_and_those_of_a_direct_attach_are_its_own(void **sta
 
     synth_put_dir(late, "dir");
     synth_put_dir(late, "dir/sub");
-    assert_int_equal(attach(g, 20, "late"), 0);
+    assert_int_equal(guest_attach_status(g, 20, "late"), 0);
     assert_int_equal(walk(g, ROOT, 11, "late/dir/sub", a), 3);
     assert_int_equal(walk(g, ROOT, 12, "rw/dir/sub", b), 3);
     assert_int_equal(walk(g, 20, 21, "dir/sub", direct), 2);
@@ -376,7 +363,7 @@ numbers_are_the_same_after_a_restart(void **state)
     (void)rig_add(rig, 2, "late", false, ID_A);
     assert_int_equal(walk(g, ROOT, 11, "late", a), 1);
     assert_int_equal(walk(g, ROOT, 13, "rw", a + 1), 1);
-    (void)teardown(state);
+    (void)rig_teardown(state);
     (void)setup(state);
     rig = *state;
     g = guest_at_root(rig);
@@ -532,7 +519,7 @@ a_share_whose_helper_died_or_is_busy_is_listed_all_the_same(void **state)
         assert_int_equal(m.tag, 500);
         assert_int_equal(m.type, TREADDIR + 1);
     }
-    assert_int_equal(attach(g, 30, ""), 0);
+    assert_int_equal(guest_attach_status(g, 30, ""), 0);
     assert_int_equal(guest_does(g, TWALK, "442", 30u, 31u, 0u), 0);
     assert_int_equal(guest_does(g, TLOPEN, "44", 31u, 0u), 0);
     l = (struct listing){.last = 0};
@@ -642,7 +629,7 @@ walks_and_listings_wait_for_room_like_all_others(void **state)
     assert_int_equal(n, 200);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int
 main(void)

@@ -24,13 +24,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 /* --- version ------------------------------------------------------------- */
 
 static void
@@ -584,7 +577,7 @@ answers_may_come_in_any_order(void **state)
         assert_int_equal(guest_does(g, TCLUNK, "4", fid), 0);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int
 main(void)

@@ -22,19 +22,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-static int
-attach(struct guest *g, uint32_t fid, const char *aname)
-{
-    return guest_does(g, TATTACH, "44ss4", fid, NOFID, "", aname, 0u);
-}
-
 /* --- coming ----------------------------------------------------------------- */
 
 static void
@@ -43,9 +30,9 @@ a_share_that_comes_is_found_at_once(void **state)
     struct rig *rig = *state;
     struct guest *g = guest_new(rig);
 
-    assert_int_equal(attach(g, 5, "late"), ENOENT);
+    assert_int_equal(guest_attach_status(g, 5, "late"), ENOENT);
     (void)rig_add(rig, 2, "late", false, ID_A);
-    assert_int_equal(attach(g, 5, "late"), 0);
+    assert_int_equal(guest_attach_status(g, 5, "late"), 0);
     assert_int_equal(guest_does(g, TMKDIR, "4s44", 5u, "d", 0755u, 0u), 0);
 }
 
@@ -64,12 +51,12 @@ an_id_is_the_other_name_of_a_share(void **state)
     struct guest *g = guest_new(rig);
 
     (void)rig_add(rig, 2, "late", false, ID_A);
-    assert_int_equal(attach(g, 5, ID_A), 0);
-    assert_int_equal(attach(g, 6, ID_A ";ro"), 0);
+    assert_int_equal(guest_attach_status(g, 5, ID_A), 0);
+    assert_int_equal(guest_attach_status(g, 6, ID_A ";ro"), 0);
     assert_int_equal(guest_does(g, TMKDIR, "4s44", 5u, "d", 0755u, 0u), 0);
     assert_int_equal(guest_does(g, TMKDIR, "4s44", 6u, "e", 0755u, 0u), EROFS);
     for (size_t i = 0; i < COUNT(bad); i++)
-        assert_int_equal(attach(g, 9, bad[i]), ENOENT);
+        assert_int_equal(guest_attach_status(g, 9, bad[i]), ENOENT);
 }
 
 static void
@@ -98,7 +85,7 @@ a_share_that_leaves_is_not_found_but_who_has_it_goes_on(void **state)
 
     guest_open(g, 0, 2, "file", 2);
     tenant_share_leaves(&rig->tenant, 0);
-    assert_int_equal(attach(g, 9, "rw"), ENOENT);
+    assert_int_equal(guest_attach_status(g, 9, "rw"), ENOENT);
     assert_int_equal(guest_does(g, TWRITE, "484r", 2u, (uint64_t)0, 3u, "abc", (size_t)3), 0);
     guest_walk(g, 0, 3, "dir");
     assert_int_equal(guest_does(g, TMKDIR, "4s44", 3u, "d", 0755u, 0u), 0);
@@ -118,7 +105,7 @@ a_name_is_free_while_its_share_drains(void **state)
 
     tenant_share_leaves(&rig->tenant, 0);
     other = rig_add(rig, 2, "rw", false, NULL);
-    assert_int_equal(attach(g, 5, "rw"), 0);
+    assert_int_equal(guest_attach_status(g, 5, "rw"), 0);
     assert_int_equal(guest_does(g, TMKDIR, "4s44", 5u, "new", 0755u, 0u), 0);
     assert_true(synth_exists(other, "new"));
     assert_int_equal(guest_does(g, TLINK, "44s", 5u, 0u, "x"), EXDEV);
@@ -167,7 +154,7 @@ all_of_a_share_that_is_gone_is_stale_and_can_be_let_go(void **state)
     guest_walk(g, 0, 5, "file");
     assert_int_equal(guest_does(g, TXATTRCREATE, "4s84", 5u, "user.a", (uint64_t)1, 0u), 0);
     rig_cut(rig, 0);
-    assert_int_equal(attach(g, 9, "rw"), ENOENT);
+    assert_int_equal(guest_attach_status(g, 9, "rw"), ENOENT);
     all_is_stale(g);
     assert_int_equal(guest_does(g, TCLUNK, "4", 5u), EINVAL); /* not all of the value came */
     assert_int_equal(guest_does(g, TGETATTR, "48", 1u, (uint64_t)0x7ff), 0); /* the other share */
@@ -189,7 +176,7 @@ a_number_is_free_while_the_old_share_is_still_held(void **state)
         rig_cut(rig, 0);
         again = rig_add(rig, 0, "rw", false, NULL);
         synth_put_file(again, "file", "new", 3);
-        assert_int_equal(attach(g, 10 + (uint32_t)i, "rw"), 0);
+        assert_int_equal(guest_attach_status(g, 10 + (uint32_t)i, "rw"), 0);
         guest_walk(g, 10 + (uint32_t)i, 20 + (uint32_t)i, "file");
         assert_int_equal(guest_does(g, TLOPEN, "44", 20u + (unsigned)i, 0u), 0);
         assert_int_equal(guest_does(g, TGETATTR, "48", 2u, (uint64_t)0x7ff), ESTALE);
@@ -328,7 +315,7 @@ a_dead_helpers_share_can_be_taken_away(void **state)
     assert_int_equal(guest_does(g, TGETATTR, "48", 0u, (uint64_t)0x7ff), ESTALE);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int
 main(void)

@@ -29,13 +29,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 /* Txattrwalk: the size, or -errno. */
 static int64_t
 walk(struct guest *g, uint32_t fid, uint32_t newfid, const char *key)
@@ -567,7 +560,7 @@ a_helper_that_gives_more_than_was_asked_for_lies(void **state)
     }
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int
 main(void)
