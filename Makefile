@@ -163,7 +163,7 @@ vm: all
 	@POSTERN_BIN=$(O) tests/e2e/run
 
 # --- gates and measures --------------------------------------------------------
-.PHONY: lint format bench fuzz fuzz-run
+.PHONY: lint format bench bench-neighbour fuzz fuzz-run
 lint: $(GEN_H)
 	@tools/lint $(O)
 format:
@@ -176,6 +176,10 @@ bench:
 	@tools/setup bench
 	@$(MAKE) --no-print-directory all $(O)/bench/bench
 	@POSTERN_BIN=$(O) bench/run $(if $(PEER),--$(PEER)) $(BENCH)
+bench-neighbour:
+	@tools/setup
+	@$(MAKE) --no-print-directory all $(O)/bench/bench
+	@POSTERN_BIN=$(O) bench/neighbour $(BENCH)
 
 # --- fuzzing: make fuzz [T=nine] [S=60]; seconds are per target ---------------
 S ?= 60

@@ -1,6 +1,7 @@
 /*
  * bench [-r ROUNDS] [-m MSIZE] [-w WORKLOAD] [-j FILE] SERVER...
  * bench floor SOCKET
+ * bench neighbour ... (neighbour.c)
  *
  * SERVER is NAME,ADDRESS,ANAME,PID; NAME,ADDRESS,-,PID for one that only
  * answers getattr; or NAME,DIR for the same calls without a server.
@@ -321,6 +322,8 @@ main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "floor") == 0)
         return floor_serve(argv[2]);
+    if (argc > 1 && strcmp(argv[1], "neighbour") == 0)
+        return neighbour(argc - 1, argv + 1);
     options(argc, argv);
     for (int i = optind; i < argc; i++)
         add_server(argv[i]);

@@ -2,7 +2,7 @@
  * The parts of the benchmark: ops.c has what is asked, load.c keeps requests
  * in flight, local.c does the same without a server, floor.c is a server that
  * does nothing, cpu.c counts what it costs, bench.c runs all in turn and
- * prints ratios.
+ * prints ratios. neighbour.c and loud.c measure one tenant beside another.
  */
 #ifndef POSTERN_BENCH_BENCH_H
 #define POSTERN_BENCH_BENCH_H
@@ -113,6 +113,9 @@ LOCAL(readdir);
 /* floor.c: serve answers of the right size at a unix socket, through a channel
  * to a second process that does nothing. Does not return. */
 int floor_serve(const char *path);
+
+/* neighbour.c: its own command line, from its name on. What main() returns. */
+int neighbour(int argc, char **argv);
 
 /* A process and all below it; at most room, returns how many. */
 size_t process_tree(pid_t root, pid_t *out, size_t room);
