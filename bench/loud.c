@@ -134,7 +134,7 @@ connects(struct loud *l)
         }
         nc_close(c);
         if (n == KEPT_MAX || n == 0)
-            return r < 0 ? r : -ERANGE; /* there is no limit, or nothing else */
+            return r < 0 ? r : -ERANGE;
         ready(l);
     }
 }

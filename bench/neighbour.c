@@ -219,7 +219,7 @@ run(const struct loud_act *act)
     for (unsigned i = 0; i < rounds && r == 0; i++)
         r = run_round(act, &got[i]);
     if (r < 0)
-        printf("%-24s cannot: %s\n", act->name, strerror(-r));
+        printf("%-24s cannot: %s\n", act->name, r == -ERANGE ? "it met no limit" : strerror(-r));
     for (size_t i = 0; i < QUIETS && r == 0; i++)
         report(act, i);
     fflush(stdout);

@@ -16,7 +16,7 @@ struct loud;
 /* One thing that the loud guest does. */
 struct loud_act {
     const char *name;
-    int (*go)(struct loud *l); /* does not return, but with -errno */
+    int (*go)(struct loud *l); /* returns only -errno; -ERANGE: no limit was met */
     const char *work;          /* of a workload: its name, */
     size_t conns;
     unsigned depth;
