@@ -65,8 +65,12 @@ loop_serve(struct loop *l, int fd)
 
     if (r < 0) {
         close(fd);
-        return log_errno(r, "a connection was refused");
+        if (!l->refuses) /* the first of many: the broker reads what we log */
+            (void)log_errno(r, "a connection was refused; and all until one is served again");
+        l->refuses = true;
+        return r;
     }
+    l->refuses = false;
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)); /* a wish */
     c->watch = (struct watch){WATCH_CONN, c};
     r = loop_watch(l, fd, &c->watch, EPOLLIN);

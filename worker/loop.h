@@ -46,6 +46,7 @@ struct helper {
 struct loop {
     int epoll_fd; /* owned */
     bool busy;    /* the last round left something to do */
+    bool refuses; /* connections, which was said */
     struct watch broker;
     struct tenant tenant;
     struct arena arena;
