@@ -392,7 +392,7 @@ load_and_serve(struct broker *b, bool check_only)
     if (tenants_load(b) < 0)
         return EXIT_FAILED;
     if (check_only)
-        return check_report(b);
+        return control_check(&b->plan->control) < 0 ? EXIT_FAILED : check_report(b);
     b->worker_exe = exe_open("postern-worker");
     b->helper_exe = exe_open("postern-helper");
     return b->worker_exe < 0 || b->helper_exe < 0 ? EXIT_FAILED : serve(b);

@@ -295,6 +295,12 @@ void share_free(struct offer *o);
 /* Spawn its helper. Where its tenant serves, the rest follows by itself; else
  * it waits for the worker. 0, or -errno after logging it: nothing changed. */
 int share_start(struct offer *o);
+/* Its tenant starts, and so do all that are wanted. Those made at run time
+ * fail by themselves; 0, or -errno for another, after logging it. */
+int shares_start(struct tenant *t);
+/* Its path still leads to the directory that was reserved; 0, or -errno and
+ * why not. */
+int share_recheck(const struct offer *o, char why[LOG_LINE_ROOM]);
 /* Its tenant ends: the helper is killed, the worker's number is void. */
 void share_stop(struct offer *o);
 /* Never again: at once, or after so many milliseconds that guests have. It is
@@ -348,10 +354,12 @@ bool tenant_over(const struct tenant *t);
 
 /*
  * control.c. control_open: as the plan has it; 0 or -errno after saying why.
+ * control_check: what of the plan's can be told wrong without a socket.
  * control_reloaded: the plan is another. control_outcome: a share is served
  * (status 0), could not be (-errno, o->why), or is gone.
  */
 int control_open(struct broker *b);
+int control_check(const struct plan_control *plan);
 void control_reloaded(struct broker *b);
 void control_close(struct broker *b);
 void control_outcome(const struct offer *o, int status, bool gone);

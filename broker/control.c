@@ -10,6 +10,7 @@
 #include "broker/control.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -455,6 +456,21 @@ refused(int r, const struct plan_control *plan)
 }
 
 static int
+group_refused(int r, const struct plan_control *plan)
+{
+    return broker_refuse(r, plan->file, plan->line, "control: group \"%s\": %s", plan->group,
+                         r == -ENOENT ? "there is no such group" : strerror(-r));
+}
+
+int
+control_check(const struct plan_control *plan)
+{
+    if (plan->path == NULL || plan->group == NULL || getgrnam(plan->group) != NULL)
+        return 0;
+    return group_refused(-ENOENT, plan);
+}
+
+static int
 group_set(struct control *ct, const struct plan_control *plan)
 {
     int r;
@@ -468,10 +484,7 @@ group_set(struct control *ct, const struct plan_control *plan)
                              plan->group);
     r = unix_give(plan->path, plan->group, &ct->group);
     ct->has_group = r == 0;
-    return r < 0
-               ? broker_refuse(r, plan->file, plan->line, "control: group \"%s\": %s", plan->group,
-                               r == -ENOENT ? "there is no such group" : strerror(-r))
-               : 0;
+    return r < 0 ? group_refused(r, plan) : 0;
 }
 
 static int

@@ -125,6 +125,7 @@ tenant_tell(struct answer *a, const struct tenant *t)
     m.shares = (uint32_t)t->noffers;
     m.restarts = t->restarts;
     m.serving_seconds = t->state == TENANT_SERVING ? (uint64_t)(broker_now() - t->since) : 0;
+    m.has_memory_bytes = t->cgroup_fd >= 0 && cgroup_memory(t->cgroup_fd, &m.memory_bytes) == 0;
     a->part.n_tenants = 1;
     a->part.tenants = &p;
     answer_part(a);

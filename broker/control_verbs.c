@@ -237,13 +237,9 @@ start(struct control_conn *c, struct offer *o, struct answer *a)
 
     if (o->t->state != TENANT_SERVING)
         return answer_why(a, -EAGAIN, "the tenant does not serve now: try again");
-    broker_refuse_into(why, sizeof(why));
-    r = offer_recheck(o);
-    if (r == 0 && o->t->b->rootless)
-        r = offer_host_check(o, o->t->b->host_root);
-    broker_refuse_into(NULL, 0);
+    r = share_recheck(o, why);
     if (r < 0)
-        return answer_why(a, r, "%s", why[0] != '\0' ? why : strerror(-r));
+        return answer_why(a, r, "%s", why);
     log_info("tenant %s: share %s: uid %u adds it", o->t->plan->name, o->plan->name,
              (unsigned)c->who.uid);
     c->waits_for = o;

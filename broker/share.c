@@ -17,9 +17,15 @@
 
 static const bool may_go[SHARE_STATES_END][SHARE_STATES_END] = {
     [SHARE_RESERVED] = {[SHARE_HELPER] = true, [SHARE_FAILED] = true},
-    [SHARE_HELPER] = {[SHARE_READY] = true, [SHARE_JOINING] = true, [SHARE_ENDING] = true},
-    [SHARE_READY] = {[SHARE_JOINING] = true, [SHARE_ENDING] = true},
-    [SHARE_JOINING] = {[SHARE_ADDED] = true, [SHARE_DRAINING] = true, [SHARE_ENDING] = true},
+    [SHARE_HELPER] = {[SHARE_READY] = true,
+                      [SHARE_JOINING] = true,
+                      [SHARE_FAILED] = true,
+                      [SHARE_ENDING] = true},
+    [SHARE_READY] = {[SHARE_JOINING] = true, [SHARE_FAILED] = true, [SHARE_ENDING] = true},
+    [SHARE_JOINING] = {[SHARE_ADDED] = true,
+                       [SHARE_FAILED] = true,
+                       [SHARE_DRAINING] = true,
+                       [SHARE_ENDING] = true},
     [SHARE_ADDED] = {[SHARE_FAILED] = true, [SHARE_DRAINING] = true, [SHARE_ENDING] = true},
     [SHARE_FAILED] = {[SHARE_DRAINING] = true, [SHARE_ENDING] = true},
     [SHARE_DRAINING] = {[SHARE_ENDING] = true},
@@ -252,9 +258,55 @@ share_broken(struct offer *o, const char *what)
     why(o, what);
     log_error("tenant %s: share %s: %s", o->t->plan->name, o->plan->name, o->why);
     share_go(o, SHARE_FAILED);
+    control_outcome(o, o->result, false);
 }
 
 /* --- starting ----------------------------------------------------------------------- */
+
+int
+share_recheck(const struct offer *o, char why[LOG_LINE_ROOM])
+{
+    const struct broker *b = o->t->b;
+    int r;
+
+    broker_refuse_into(why, LOG_LINE_ROOM);
+    r = offer_recheck(o);
+    if (r == 0 && b->rootless)
+        r = offer_host_check(o, b->host_root);
+    broker_refuse_into(NULL, 0);
+    if (r < 0 && why[0] == '\0')
+        (void)snprintf(why, LOG_LINE_ROOM, "%s", strerror(-r));
+    return r;
+}
+
+/* Whoever added it may have taken the directory away since: then that is how
+ * it failed, and the tenant is none the worse for it. */
+static int
+share_restart(struct offer *o)
+{
+    char what[LOG_LINE_ROOM];
+
+    o->helper.said[0] = '\0'; /* that was the one before */
+    if (share_recheck(o, what) < 0)
+        share_broken(o, what);
+    else if (share_start(o) < 0)
+        share_broken(o, "its helper could not be started");
+    return 0;
+}
+
+int
+shares_start(struct tenant *t)
+{
+    for (struct offer *o = t->offers; o != NULL; o = o->next) {
+        int r = 0;
+
+        if (o->wanted && o->state == SHARE_RESERVED)
+            r = o->own != NULL ? share_restart(o) : share_start(o);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
 
 int
 share_start(struct offer *o)
@@ -398,6 +450,17 @@ share_broke(struct offer *o)
                  o->plan->name);
 }
 
+/* The same while its tenant starts: that goes on without it. */
+static void
+share_lost(struct offer *o)
+{
+    share_broken(o, "its helper ended before the tenant served");
+    if (o->number < 0)
+        tenant_child_ready(o->t);
+    else
+        (void)tell_gone(o); /* a worker knows of it, if none that is ready */
+}
+
 void
 share_helper_ended(struct offer *o, int code)
 {
@@ -418,6 +481,8 @@ share_helper_ended(struct offer *o, int code)
     } else if (t->state == TENANT_SERVING) {
         why(o, "its helper ended before it was ready");
         share_failed(o);
+    } else if (o->own != NULL) {
+        share_lost(o);
     } else {
         tenant_start_failed(t, code);
     }

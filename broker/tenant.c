@@ -126,16 +126,10 @@ tenant_start(struct tenant *t)
 {
     tenant_go(t, TENANT_HELPERS);
     timer_set(t, START_SECONDS);
-    if (limits_begin(t) < 0) {
+    if (limits_begin(t) < 0 || shares_start(t) < 0)
         tenant_start_failed(t, EXIT_WORLD);
-        return;
-    }
-    for (struct offer *o = t->offers; o != NULL; o = o->next)
-        if (o->wanted && o->state == SHARE_RESERVED && share_start(o) < 0) {
-            tenant_start_failed(t, EXIT_WORLD);
-            return;
-        }
-    tenant_child_ready(t);
+    else
+        tenant_child_ready(t);
 }
 
 static const char *

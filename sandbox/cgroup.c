@@ -272,6 +272,17 @@ cgroup_oom_kills(int fd)
 }
 
 int
+cgroup_memory(int fd, uint64_t *ret)
+{
+    char text[TEXT_MAX];
+    int r = text_read(fd, "memory.current", text, sizeof(text));
+
+    if (r == 0)
+        *ret = strtoull(text, NULL, 10);
+    return r;
+}
+
+int
 cgroup_remove(const struct cgroup_base *b, const char *name)
 {
     return unlinkat(b->fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;

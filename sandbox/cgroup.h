@@ -41,6 +41,9 @@ void cgroup_base_done(struct cgroup_base *b);
 int cgroup_make(struct cgroup_base *b, const char *name, const struct cgroup_limits *l);
 /* How many processes were ended because its memory was used up. */
 uint64_t cgroup_oom_kills(int fd);
+/* What its processes have of memory now. 0, or -errno: -ENOENT where memory is
+ * not among its controllers. */
+int cgroup_memory(int fd, uint64_t *ret);
 /* 0; -EBUSY: not all of its processes were reaped; or another -errno. */
 int cgroup_remove(const struct cgroup_base *b, const char *name);
 

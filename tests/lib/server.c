@@ -382,7 +382,9 @@ server_children(const struct server *s, struct server_child *v, size_t room)
         if (pid <= 0 || parent_of(pid) != s->pid || n == room)
             continue;
         (void)proc_text(pid, "cmdline", name, sizeof(name));
-        v[n++] = (struct server_child){.pid = pid, .worker = strcmp(name, "postern-worker") == 0};
+        v[n++] = (struct server_child){.pid = pid,
+                                       .worker = strcmp(name, "postern-worker") == 0,
+                                       .helper = strcmp(name, "postern-helper") == 0};
     }
     closedir(d);
     qsort(v, n, sizeof(*v), by_pid);

@@ -36,7 +36,7 @@ struct server {
 
 struct server_child {
     pid_t pid;
-    bool worker;
+    bool worker, helper; /* neither: posternd's, for a moment */
 };
 
 /* Make the directory. as_user: posternd will run as SERVER_USER. */

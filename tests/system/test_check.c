@@ -84,6 +84,22 @@ dangerous_settings_are_warned_about_in_their_line(void **state)
 }
 
 static void
+a_control_group_that_does_not_exist_is_an_error(void **state)
+{
+    struct server *s = *state;
+
+    server_file(
+        s, "p.conf",
+        TENANT(SHARE("s", "ro", RO)) "control \"unix:@/c\" { group = \"no-such-group\" }\n");
+    assert_int_equal(check(s, NULL, server_path(s, "p.conf")), 1);
+    assert_says(s, "err", "p.conf:5: control: group \"no-such-group\": there is no such group");
+    assert_string_equal(server_text(s, "out"), "");
+    server_file(s, "p.conf",
+                TENANT(SHARE("s", "ro", RO)) "control \"unix:@/c\" { group = \"daemon\" }\n");
+    assert_int_equal(check(s, NULL, server_path(s, "p.conf")), 0);
+}
+
+static void
 warnings_fail_a_strict_check_alone(void **state)
 {
     struct server *s = *state;
@@ -168,6 +184,7 @@ main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, server_setup, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(dangerous_settings_are_warned_about_in_their_line),
+        CASE(a_control_group_that_does_not_exist_is_an_error),
         CASE(warnings_fail_a_strict_check_alone),
         CASE(explain_answers_with_its_exit_code),
         CASE(policy_print_prints_what_it_reads_the_same),

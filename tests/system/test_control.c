@@ -570,6 +570,121 @@ a_tenant_has_so_many_shares_and_no_more(void **state)
     close(fd);
 }
 
+/* --- a tenant that starts again without one of them --------------------------------------- */
+
+/* The tenant came back at once, with what the policy has; "new" did not, and
+ * why is told. */
+static void
+assert_only_new_failed(const struct server *s, int fd, const char *why)
+{
+    Postern__V1__ControlReply *all;
+
+    peer_await_state(fd, "new", POSTERN__V1__SHARE_STATE__SHARE_FAILED);
+    peer_await_state(fd, "rw", POSTERN__V1__SHARE_STATE__SHARE_ADDED);
+    all = peer_list(fd, "new");
+    assert_non_null(all->shares[0]->message);
+    assert_non_null(strstr(all->shares[0]->message, why));
+    postern__v1__control_reply__free_unpacked(all, NULL);
+    assert_int_equal(peer_share_state(fd, "ro"), POSTERN__V1__SHARE_STATE__SHARE_ADDED);
+    assert_int_equal(try_attach(s, "rw"), 0);
+    assert_null(strstr(server_text(s, "err"), "starts again in 2 s"));
+}
+
+static void
+a_directory_that_went_keeps_only_its_share_down(void **state)
+{
+    struct server *s = *state;
+    int fd = peer_open(s);
+
+    assert_int_equal(peer_add(fd, "r1", "new", rw_settings), 0);
+    assert_int_equal(unlink(server_path(s, "new/hello.txt")), 0);
+    assert_int_equal(rmdir(server_path(s, "new")), 0);
+    assert_int_equal(kill(worker_of(s), SIGKILL), 0);
+    assert_only_new_failed(s, fd, "does not exist");
+    server_await_children(s, CHILDREN);
+    assert_int_equal(try_attach(s, "new"), -ENOENT);
+    assert_int_equal(peer_add(fd, "r1", NULL, NULL), -EIO);
+    assert_int_equal(peer_remove(fd, "r1", 0), 0);
+    assert_int_equal(peer_share_state(fd, "new"), -1);
+    assert_int_equal(mkdir(server_path(s, "new"), 0755), 0);
+    assert_int_equal(peer_add(fd, "r1", "new", rw_settings), 0);
+    assert_int_equal(try_attach(s, "new"), 0);
+    close(fd);
+}
+
+/* It is tried anew at each start, and another directory is never it. */
+static void
+a_directory_that_was_replaced_is_served_when_it_is_back(void **state)
+{
+    struct server *s = *state;
+    int fd = peer_open(s);
+
+    assert_int_equal(peer_add(fd, "r1", "new", rw_settings), 0);
+    assert_int_equal(rename(server_path(s, "new"), server_path(s, "old")), 0);
+    assert_int_equal(mkdir(server_path(s, "new"), 0755), 0);
+    assert_int_equal(kill(worker_of(s), SIGKILL), 0);
+    assert_only_new_failed(s, fd, "was replaced");
+    assert_int_equal(rmdir(server_path(s, "new")), 0);
+    assert_int_equal(rename(server_path(s, "old"), server_path(s, "new")), 0);
+    assert_int_equal(kill(worker_of(s), SIGKILL), 0);
+    peer_await_state(fd, "new", POSTERN__V1__SHARE_STATE__SHARE_ADDED);
+    assert_int_equal(try_attach(s, "new"), 0);
+    close(fd);
+}
+
+/* The helper that comes last when the tenant starts again, or -1 if it is not
+ * there, or not the worker either that is to be. */
+static pid_t
+last_of_restart(const struct server *s, bool with_worker)
+{
+    struct server_child v[16];
+    size_t helpers = 0, workers = 0;
+    pid_t last = -1;
+
+    for (size_t i = 0, n = server_children(s, v, COUNT(v)); i < n; i++) {
+        helpers += v[i].helper;
+        workers += v[i].worker;
+        last = v[i].helper ? v[i].pid : last;
+    }
+    return helpers == CHILDREN && (workers == 1 || !with_worker) ? last : -1;
+}
+
+static void
+assert_restart_goes_on(const struct server *s, bool with_worker)
+{
+    int fd = peer_open(s);
+    pid_t before, last = -1;
+
+    assert_int_equal(peer_add(fd, "r1", "new", rw_settings), 0);
+    before = last_helper(s);
+    assert_int_equal(kill(worker_of(s), SIGKILL), 0);
+    server_await_gone(before);
+    for (int i = 0; i < 20000 && last < 0; i++)
+        last = last_of_restart(s, with_worker);
+    assert_true(last > 0);
+    /* so that it most likely did not hear yet how that one does */
+    assert_int_equal(kill(s->pid, SIGSTOP), 0);
+    assert_int_equal(kill(last, SIGKILL), 0);
+    assert_int_equal(kill(s->pid, SIGCONT), 0);
+    assert_only_new_failed(s, fd, "its helper");
+    assert_int_equal(peer_remove(fd, "r1", 0), 0);
+    assert_int_equal(peer_add(fd, "r1", "new", rw_settings), 0);
+    assert_int_equal(try_attach(s, "new"), 0);
+    close(fd);
+}
+
+static void
+a_helper_that_dies_at_a_restart_keeps_only_its_share_down(void **state)
+{
+    assert_restart_goes_on(*state, false);
+}
+
+static void
+a_helper_that_dies_while_the_worker_starts_keeps_only_its_share_down(void **state)
+{
+    assert_restart_goes_on(*state, true);
+}
+
 /* --- rootless ---------------------------------------------------------------------------- */
 
 static void
@@ -633,6 +748,10 @@ main(void)
         CASE(a_client_that_goes_away_leaves_what_it_asked_for),
         CASE(two_clients_that_race_get_one_share),
         CASE(a_tenant_has_so_many_shares_and_no_more),
+        CASE(a_directory_that_went_keeps_only_its_share_down),
+        CASE(a_directory_that_was_replaced_is_served_when_it_is_back),
+        CASE(a_helper_that_dies_at_a_restart_keeps_only_its_share_down),
+        CASE(a_helper_that_dies_while_the_worker_starts_keeps_only_its_share_down),
         ROOTLESS(an_ordinary_user_adds_shares_too),
         ROOTLESS(what_was_mounted_later_is_refused_with_the_reason),
     };
