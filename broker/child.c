@@ -452,6 +452,8 @@ child_spawn(struct child *c)
         return r;
     }
     r = boot_child(c);
+    if (r == -EPIPE || r == -ECONNRESET)
+        r = -EIO; /* it ended before it heard anything */
     if (r == 0)
         r = events_add(c);
     if (r < 0) {

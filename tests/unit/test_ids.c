@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,14 +32,16 @@ becomes(uint32_t uid, uint32_t gid)
     uid_t me = geteuid();
     gid_t mine = getegid();
     int status;
-    pid_t pid = fork();
+    /* not by unshare(2), which a sanitizer's own thread would keep from it */
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
 
-    assert_true(pid >= 0);
+    if (pid < 0)
+        return NO_NAMESPACE;
     if (pid == 0) {
         int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
         (void)dup2(null, STDERR_FILENO);
-        if (unshare(CLONE_NEWUSER) < 0 || idmap_self(0, me, 0, mine) < 0)
+        if (idmap_self(0, me, 0, mine) < 0)
             _exit(NO_NAMESPACE);
         identity_be(&map, uid, gid);
         _exit(0);
