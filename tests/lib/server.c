@@ -513,6 +513,16 @@ server_attach(const struct server *s, const char *share)
 }
 
 int
+server_try_attach(const struct server *s, const char *share)
+{
+    struct nc *c = server_connect(s);
+    int r = nc_attach(c, 0, "", share, 0);
+
+    nc_close(c);
+    return r;
+}
+
+int
 server_setup(void **state)
 {
     static struct server s;

@@ -91,6 +91,8 @@ void server_await_fds(pid_t pid, size_t n);
 struct nc *server_connect(const struct server *s);
 /* The same, with fid 0 at the root of a share. */
 struct nc *server_attach(const struct server *s, const char *share);
+/* What an attach on a connection of its own is answered. */
+int server_try_attach(const struct server *s, const char *share);
 
 /* True for at most 15 s from the first call with *left == 0, a breath apart. */
 bool server_patience(unsigned *left);

@@ -114,16 +114,6 @@ fds_now(const struct server *s, int fd)
     return server_fds(s->pid);
 }
 
-static int
-try_attach(const struct server *s, const char *share)
-{
-    struct nc *c = server_connect(s);
-    int r = nc_attach(c, 0, "", share, 0);
-
-    nc_close(c);
-    return r;
-}
-
 /* What must be so again after whatever went wrong. */
 static void
 assert_as_before(const struct server *s, int fd, size_t fds)
@@ -131,8 +121,8 @@ assert_as_before(const struct server *s, int fd, size_t fds)
     server_await_children(s, CHILDREN);
     server_await_fds(s->pid, fds);
     assert_int_equal(peer_share_state(fd, "new"), -1);
-    assert_int_equal(try_attach(s, "new"), -ENOENT);
-    assert_int_equal(try_attach(s, "rw"), 0);
+    assert_int_equal(server_try_attach(s, "new"), -ENOENT);
+    assert_int_equal(server_try_attach(s, "rw"), 0);
 }
 
 /* --- there and gone ----------------------------------------------------------------- */
@@ -147,11 +137,11 @@ a_share_is_added_used_and_taken_away(void **state)
     Postern__V1__ControlReply *all;
     size_t fds = fds_now(s, fd);
 
-    assert_int_equal(try_attach(s, "new"), -ENOENT);
+    assert_int_equal(server_try_attach(s, "new"), -ENOENT);
     assert_int_equal(peer_add(fd, "r1", "new", rw_settings), 0);
     all = peer_list(fd, "new");
     assert_int_equal(all->shares[0]->state, POSTERN__V1__SHARE_STATE__SHARE_ADDED);
-    assert_int_equal(try_attach(s, all->shares[0]->id), 0);
+    assert_int_equal(server_try_attach(s, all->shares[0]->id), 0);
     postern__v1__control_reply__free_unpacked(all, NULL);
     server_assert_sealed(last_helper(s));
     c = server_attach(s, "new");
@@ -191,7 +181,7 @@ asking_again_changes_nothing(void **state)
         assert_int_equal(peer_remove(fd, "r1", 0), 0);
     server_await_children(s, CHILDREN);
     assert_int_equal(peer_add(fd, "r1", "new", ro_settings), 0); /* the id is free again */
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     close(fd);
 }
 
@@ -210,9 +200,9 @@ a_share_stays_until_its_last_reservation_goes(void **state)
     assert_int_equal(all->shares[0]->n_reservations, 2);
     postern__v1__control_reply__free_unpacked(all, NULL);
     assert_int_equal(peer_remove(fd, "vm1", 0), 0);
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     assert_int_equal(peer_remove(other, "vm2", 0), 0);
-    assert_int_equal(try_attach(s, "new"), -ENOENT);
+    assert_int_equal(server_try_attach(s, "new"), -ENOENT);
     close(fd);
     close(other);
 }
@@ -246,7 +236,7 @@ a_share_drains_before_it_goes(void **state)
     c = server_attach(s, "new");
     assert_int_equal(peer_remove(fd, "r1", 60000), 0);
     assert_int_equal(peer_share_state(fd, "new"), POSTERN__V1__SHARE_STATE__SHARE_DRAINING);
-    assert_int_equal(try_attach(s, "new"), -ENOENT);
+    assert_int_equal(server_try_attach(s, "new"), -ENOENT);
     assert_int_equal(nc_mkdir(c, 0, "meanwhile", 0755, 0, NULL), 0);
     assert_int_equal(peer_add(fd, "r1", "new", rw_settings), -EAGAIN);
     assert_int_equal(peer_remove(fd, "r1", 0), 0); /* no: now */
@@ -268,7 +258,7 @@ what_the_policy_has_stays(void **state)
     assert_int_equal(peer_remove(fd, "rw", 0), -EPERM);
     assert_int_equal(peer_add(fd, "rw", "rw", rw_settings), -EEXIST);
     assert_int_equal(peer_remove(fd, "rw", 0), -EPERM);
-    assert_int_equal(try_attach(s, "rw"), 0);
+    assert_int_equal(server_try_attach(s, "rw"), 0);
     close(fd);
 }
 
@@ -284,12 +274,12 @@ a_restarted_tenant_has_its_added_shares_again(void **state)
     server_await_log(s, "tenant t: starts again");
     server_await_children(s, CHILDREN + 1);
     peer_await_state(fd, "new", POSTERN__V1__SHARE_STATE__SHARE_ADDED);
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     assert_int_equal(peer_share_state(fd, "reserved"), POSTERN__V1__SHARE_STATE__SHARE_RESERVED);
     assert_int_equal(peer_add(fd, "r2", NULL, NULL), 0);
     assert_int_equal(peer_remove(fd, "r1", 0), 0);
-    assert_int_equal(try_attach(s, "new"), -ENOENT);
-    assert_int_equal(try_attach(s, "reserved"), 0);
+    assert_int_equal(server_try_attach(s, "new"), -ENOENT);
+    assert_int_equal(server_try_attach(s, "reserved"), 0);
     close(fd);
 }
 
@@ -427,7 +417,7 @@ a_removal_does_not_wait_for_a_worker_that_does_not_answer(void **state)
     server_await_children(s, CHILDREN); /* the helper is dead, whatever the worker does */
     assert_int_equal(kill(worker, SIGCONT), 0);
     peer_await_state(fd, "new", -1);
-    assert_int_equal(try_attach(s, "new"), -ENOENT);
+    assert_int_equal(server_try_attach(s, "new"), -ENOENT);
     close(fd);
 }
 
@@ -486,7 +476,7 @@ a_dead_helper_makes_its_share_failed_until_it_is_removed(void **state)
     assert_int_equal(peer_add(fd, "r1", NULL, NULL), -EIO);
     assert_int_equal(peer_remove(fd, "r1", 0), 0);
     assert_int_equal(peer_add(fd, "r1", "new", rw_settings), 0);
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     nc_close(c);
     close(fd);
 }
@@ -586,7 +576,7 @@ assert_only_new_failed(const struct server *s, int fd, const char *why)
     assert_non_null(strstr(all->shares[0]->message, why));
     postern__v1__control_reply__free_unpacked(all, NULL);
     assert_int_equal(peer_share_state(fd, "ro"), POSTERN__V1__SHARE_STATE__SHARE_ADDED);
-    assert_int_equal(try_attach(s, "rw"), 0);
+    assert_int_equal(server_try_attach(s, "rw"), 0);
     assert_null(strstr(server_text(s, "err"), "starts again in 2 s"));
 }
 
@@ -602,13 +592,13 @@ a_directory_that_went_keeps_only_its_share_down(void **state)
     assert_int_equal(kill(worker_of(s), SIGKILL), 0);
     assert_only_new_failed(s, fd, "does not exist");
     server_await_children(s, CHILDREN);
-    assert_int_equal(try_attach(s, "new"), -ENOENT);
+    assert_int_equal(server_try_attach(s, "new"), -ENOENT);
     assert_int_equal(peer_add(fd, "r1", NULL, NULL), -EIO);
     assert_int_equal(peer_remove(fd, "r1", 0), 0);
     assert_int_equal(peer_share_state(fd, "new"), -1);
     assert_int_equal(mkdir(server_path(s, "new"), 0755), 0);
     assert_int_equal(peer_add(fd, "r1", "new", rw_settings), 0);
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     close(fd);
 }
 
@@ -628,7 +618,7 @@ a_directory_that_was_replaced_is_served_when_it_is_back(void **state)
     assert_int_equal(rename(server_path(s, "old"), server_path(s, "new")), 0);
     assert_int_equal(kill(worker_of(s), SIGKILL), 0);
     peer_await_state(fd, "new", POSTERN__V1__SHARE_STATE__SHARE_ADDED);
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     close(fd);
 }
 
@@ -669,7 +659,7 @@ assert_restart_goes_on(const struct server *s, bool with_worker)
     assert_only_new_failed(s, fd, "its helper");
     assert_int_equal(peer_remove(fd, "r1", 0), 0);
     assert_int_equal(peer_add(fd, "r1", "new", rw_settings), 0);
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     close(fd);
 }
 

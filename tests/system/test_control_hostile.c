@@ -93,16 +93,6 @@ group_id(const char *name)
     return g->gr_gid;
 }
 
-static int
-try_attach(const struct server *s, const char *share)
-{
-    struct nc *c = server_connect(s);
-    int r = nc_attach(c, 0, "", share, 0);
-
-    nc_close(c);
-    return r;
-}
-
 /* It answers, and all is as it was. */
 static void
 assert_well(const struct server *s)
@@ -111,7 +101,7 @@ assert_well(const struct server *s)
 
     assert_int_equal(peer_share_state(fd, "rw"), POSTERN__V1__SHARE_STATE__SHARE_ADDED);
     assert_int_equal(peer_share_state(fd, "new"), -1);
-    assert_int_equal(try_attach(s, "rw"), 0);
+    assert_int_equal(server_try_attach(s, "rw"), 0);
     server_await_children(s, CHILDREN + 2);
     close(fd);
 }
@@ -218,7 +208,7 @@ connections_are_counted(void **state)
     }
     fds[CONNECTIONS] = peer_open(s);
     assert_int_equal(peer_status(fds[CONNECTIONS]), -EBUSY);
-    assert_int_equal(try_attach(s, "rw"), 0);
+    assert_int_equal(server_try_attach(s, "rw"), 0);
     for (size_t i = 0; i <= CONNECTIONS; i++)
         close(fds[i]);
     assert_well(s);
@@ -256,7 +246,7 @@ a_flood_holds_up_nobody_but_itself(void **state)
         sent++;
     assert_true(sent < 1000000); /* it is not read for ever */
     assert_int_equal(peer_add(other, "r1", "new", settings), 0);
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     assert_int_equal(peer_remove(other, "r1", 0), 0);
     close(fd);
     close(other);
@@ -330,7 +320,7 @@ a_delegate_shares_his_own_with_his_tenant(void **state)
     fd = peer_open_as(s, nobody, nogroup);
     admin = peer_open(s);
     assert_int_equal(peer_add(fd, "r1", "new", settings), 0);
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     all = peer_list(fd, NULL); /* of his tenant alone */
     for (size_t i = 0; i < all->n_shares; i++)
         assert_string_equal(all->shares[i]->tenant, "t");
@@ -341,7 +331,7 @@ a_delegate_shares_his_own_with_his_tenant(void **state)
     assert_int_equal(peer_reserve(admin, "adm", "new", settings), 0);
     assert_int_equal(peer_remove(fd, "adm", 0), -ENOENT); /* another's */
     assert_int_equal(peer_remove(fd, "r1", 0), 0);
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     assert_int_equal(peer_remove(admin, "adm", 0), 0);
     close(fd);
     close(admin);

@@ -95,25 +95,15 @@ reload_with(const struct server *s, int fd, const char *text)
     return peer_report();
 }
 
-static int
-try_attach(const struct server *s, const char *share)
-{
-    struct nc *c = server_connect(s);
-    int r = nc_attach(c, 0, "", share, 0);
-
-    nc_close(c);
-    return r;
-}
-
 static void
 await_attach(const struct server *s, const char *share, int status)
 {
     unsigned left = 0;
 
     while (server_patience(&left))
-        if (try_attach(s, share) == status)
+        if (server_try_attach(s, share) == status)
             return;
-    assert_int_equal(try_attach(s, share), status);
+    assert_int_equal(server_try_attach(s, share), status);
 }
 
 static void
@@ -141,8 +131,8 @@ shares_come_and_go_and_change(struct server *s)
     assert_alive(rw, "two");
     assert_string_equal(reload_with(s, fd, CONTROL TENANT(SOCK RW) OTHER("")),
                         "tenant t: share ro removed\ntenant t: share new removed\n");
-    assert_int_equal(try_attach(s, "ro"), -ENOENT);
-    assert_int_equal(try_attach(s, "new"), -ENOENT);
+    assert_int_equal(server_try_attach(s, "ro"), -ENOENT);
+    assert_int_equal(server_try_attach(s, "new"), -ENOENT);
     assert_alive(rw, "three");
     server_await_children(s, 4);
     assert_string_equal(reload_with(s, fd, CONTROL TENANT(SOCK RW) OTHER("")), "");
@@ -195,7 +185,7 @@ a_bad_policy_changes_nothing(void **state)
     }
     server_await_children(s, 5);
     assert_int_equal(access(server_path(s, "third"), F_OK), -1);
-    assert_int_equal(try_attach(s, "new"), -ENOENT);
+    assert_int_equal(server_try_attach(s, "new"), -ENOENT);
     assert_alive(c, "d");
     nc_close(c);
     close(fd);
@@ -212,7 +202,7 @@ show_only_says_what_would_change(void **state)
     assert_string_equal(peer_report(), "tenant other removed\n"
                                        "tenant t: share rw removed\ntenant t: share new added\n");
     server_await_children(s, 5);
-    assert_int_equal(try_attach(s, "rw"), 0);
+    assert_int_equal(server_try_attach(s, "rw"), 0);
     close(fd);
 }
 
@@ -279,7 +269,7 @@ shares_of_run_time_stay(void **state)
     assert_non_null(strstr(peer_text(), "was added at run time"));
     assert_string_equal(reload_with(s, fd, CONTROL TENANT(SOCK RO) OTHER("")),
                         "tenant t: share rw removed\n");
-    assert_int_equal(try_attach(s, "new"), 0);
+    assert_int_equal(server_try_attach(s, "new"), 0);
     assert_int_equal(peer_remove(fd, "r1", 0), 0);
     assert_non_null(
         strstr(reload_with(s, fd, CONTROL TENANT(SOCK RO NEW) OTHER("")), "share new added"));
