@@ -22,6 +22,7 @@ enum { ROOT, RW, FID, OTHER, OPEN };
 
 #define GROWTH_MAX (64u * 1024u) /* bytes; a leak of 48 in each cycle is more */
 #define CYCLES_MIN 2000u
+#define ROUNDS 4u
 
 static const char *const hello[] = {"hello.txt"};
 
@@ -240,14 +241,31 @@ held_by(const struct server *s)
     return h;
 }
 
+/* What is touched for the first time (a thread's stack, a pool's next block)
+ * stays; what leaks grows in every round. */
 static void
-expect_flat(const struct server *s, struct held was, const char *what)
+expect_flat(const struct server *s, void (*round)(const struct server *s, void *ctx), void *ctx,
+            const char *what)
 {
-    struct held is = held_by(s);
+    struct held was = held_by(s), is = was;
 
-    if (is.memory > was.memory + GROWTH_MAX || is.fds != was.fds)
-        fail_msg("%s: memory %zu -> %zu bytes, fds %zu -> %zu", what, was.memory, is.memory,
-                 was.fds, is.fds);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned left = 0;
+
+        was = is;
+        round(s, ctx);
+        while (server_patience(&left)) { /* what was given back last takes a moment */
+            is = held_by(s);
+            if (is.fds <= was.fds)
+                break;
+        }
+        if (is.fds > was.fds)
+            break;
+        if (is.memory <= was.memory + GROWTH_MAX)
+            return;
+    }
+    fail_msg("%s: memory %zu -> %zu bytes, fds %zu -> %zu", what, was.memory, is.memory, was.fds,
+             is.fds);
 }
 
 static unsigned
@@ -256,6 +274,21 @@ how_many(void)
     const char *given = getenv("CYCLES");
 
     return given != NULL ? (unsigned)strtoul(given, NULL, 10) : CYCLES_MIN;
+}
+
+struct cycle_run {
+    struct nc *c;
+    void (*run)(struct nc *c);
+};
+
+static void
+cycle_round(const struct server *s, void *ctx)
+{
+    const struct cycle_run *r = ctx;
+
+    (void)s;
+    for (unsigned n = 0; n < how_many(); n++)
+        r->run(r->c);
 }
 
 static void
@@ -272,25 +305,30 @@ no_operation_leaves_memory_or_fds_behind(void **state)
     c = server_attach(&s, "ro");
     assert_int_equal(nc_attach(c, RW, "", "rw", 0), 0);
     for (size_t i = 0; i < COUNT(cycles); i++) {
-        struct held was;
+        struct cycle_run r = {c, cycles[i].run};
 
         for (unsigned n = 0; n < how_many() / 10; n++)
-            cycles[i].run(c);
-        was = held_by(&s);
-        for (unsigned n = 0; n < how_many(); n++)
-            cycles[i].run(c);
-        expect_flat(&s, was, cycles[i].name);
+            r.run(c);
+        expect_flat(&s, cycle_round, &r, cycles[i].name);
     }
     nc_close(c);
     assert_int_equal(server_stop(&s, SIGTERM), 0);
     server_done(&s);
 }
 
+/* What every process holds when nobody is connected. */
+struct calm {
+    struct server_child v[8];
+    size_t n, fds[8];
+};
+
 /* With a file open and one half known, as connections end in life. */
 static void
-come_and_go(const struct server *s, unsigned n)
+come_and_go(const struct server *s, void *ctx)
 {
-    while (n-- > 0) {
+    const struct calm *calm = ctx;
+
+    for (unsigned i = 0; i < how_many(); i++) {
         struct nc *c = server_attach(s, "ro");
         size_t got;
 
@@ -299,30 +337,23 @@ come_and_go(const struct server *s, unsigned n)
         assert_int_equal(walk(c, ROOT, FID, "sub"), 0);
         nc_close(c);
     }
+    for (size_t i = 0; i < calm->n; i++) /* the last one's end takes a moment */
+        server_await_fds(calm->v[i].pid, calm->fds[i]);
 }
 
 static void
 no_connection_leaves_memory_or_fds_behind(void **state)
 {
-    struct server_child v[8];
-    struct held was;
+    struct calm calm;
     struct server s;
-    size_t n, fds[8];
 
     (void)state;
     server_init(&s, false);
     server_start(&s, NULL);
-    n = server_children(&s, v, COUNT(v));
-    for (size_t i = 0; i < n; i++)
-        fds[i] = server_fds(v[i].pid);
-    come_and_go(&s, how_many() / 10);
-    for (size_t i = 0; i < n; i++)
-        server_await_fds(v[i].pid, fds[i]);
-    was = held_by(&s);
-    come_and_go(&s, how_many());
-    for (size_t i = 0; i < n; i++) /* the last one's end takes a moment */
-        server_await_fds(v[i].pid, fds[i]);
-    expect_flat(&s, was, "connections");
+    calm.n = server_children(&s, calm.v, COUNT(calm.v));
+    for (size_t i = 0; i < calm.n; i++)
+        calm.fds[i] = server_fds(calm.v[i].pid);
+    expect_flat(&s, come_and_go, &calm, "connections");
     assert_int_equal(server_stop(&s, SIGTERM), 0);
     server_done(&s);
 }
