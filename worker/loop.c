@@ -157,7 +157,7 @@ may_sleep(struct loop *l)
 {
     bool quiet = true;
 
-    for (size_t i = 0; i < SHARES_PER_TENANT_MAX && quiet; i++)
+    for (size_t i = 0; i < l->nhelpers && quiet; i++)
         quiet = l->helpers[i].fc == NULL || fs_channel_may_sleep(l->helpers[i].fc);
     return quiet;
 }
@@ -168,13 +168,13 @@ work(struct loop *l)
 {
     bool more;
 
-    for (size_t i = 0; i < SHARES_PER_TENANT_MAX; i++) {
+    for (size_t i = 0; i < l->nhelpers; i++) {
         if (l->helpers[i].fc != NULL)
             (void)fs_channel_poll(l->helpers[i].fc, &l->arena);
     }
     more = accept_all(l);
     more |= tenant_round(&l->tenant);
-    for (size_t i = 0; i < SHARES_PER_TENANT_MAX; i++) {
+    for (size_t i = 0; i < l->nhelpers; i++) {
         if (l->helpers[i].fc != NULL)
             fs_channel_notify(l->helpers[i].fc);
     }
@@ -229,7 +229,7 @@ loop_once(struct loop *l, int timeout_ms)
         die("epoll_pwait");
     if (l->tenant.paced)
         l->tenant.now = clock_ns(CLOCK_MONOTONIC);
-    for (size_t i = 0; i < SHARES_PER_TENANT_MAX; i++) {
+    for (size_t i = 0; i < l->nhelpers; i++) {
         if (l->helpers[i].fc != NULL)
             fs_channel_awake(l->helpers[i].fc);
     }

@@ -53,8 +53,9 @@ struct loop {
     struct listener *listeners; /* owned; [0, nlisteners) */
     size_t nlisteners;
     struct helper helpers[SHARES_PER_TENANT_MAX]; /* by number */
-    unsigned leaving;                             /* of them, how many are LEAVING */
-    unsigned unsaid;                              /* how many have something to tell the broker */
+    size_t nhelpers;  /* numbers [0, nhelpers) were given at some time */
+    unsigned leaving; /* of them, how many are LEAVING */
+    unsigned unsaid;  /* how many have something to tell the broker */
 };
 
 /* 0 or -errno of epoll_create1(2). */

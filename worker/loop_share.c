@@ -114,6 +114,8 @@ loop_share_add(struct loop *l, uint32_t number, const Postern__V1__ShareBoot *b,
 {
     int r = serve(l, number, b, fds);
 
+    if (number >= l->nhelpers)
+        l->nhelpers = number + 1;
     close(fds[FD_CHANNEL]);
     close(fds[FD_TO_HELPER]);
     if (r < 0)

@@ -79,6 +79,7 @@ worker_start(struct worker *w, const struct contract *c)
     w->watch = (struct watch){WATCH_HELPER, &w->fc};
     assert_int_equal(loop_watch(&w->loop, ch.to_worker, &w->watch, EPOLLIN), 0);
     w->loop.helpers[0].fc = w->fc;
+    w->loop.nhelpers = 1;
     assert_int_equal(tenant_init(&w->loop.tenant, &limits, &fs, 1), 0);
     w->loop.tenant.watch_output = loop_watch_output;
     w->loop.tenant.loop = &w->loop;

@@ -72,13 +72,6 @@ setup_rootless(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static pid_t
 worker_of(const struct server *s)
 {
@@ -715,8 +708,8 @@ what_was_mounted_later_is_refused_with_the_reason(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define ROOTLESS(f) cmocka_unit_test_setup_teardown(f, setup_rootless, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, server_teardown)
+#define ROOTLESS(f) cmocka_unit_test_setup_teardown(f, setup_rootless, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(a_share_is_added_used_and_taken_away),
         CASE(asking_again_changes_nothing),

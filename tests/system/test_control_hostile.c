@@ -77,13 +77,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
 static gid_t
 group_id(const char *name)
 {
@@ -405,7 +398,7 @@ a_group_may_be_a_delegate(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(what_is_no_request_is_answered_so),
         CASE(random_bytes_and_great_ones_do_no_harm),

@@ -73,13 +73,6 @@ setup_rootless(void **state)
 }
 
 static int
-teardown(void **state)
-{
-    server_done(*state);
-    return 0;
-}
-
-static int
 open_peer(const struct server *s)
 {
     return s->as_user && geteuid() == 0 ? peer_open_as(s, SERVER_USER, SERVER_USER) : peer_open(s);
@@ -296,7 +289,7 @@ a_hangup_reloads_and_says_so(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(shares_change_and_the_others_go_on),
         CASE(a_bad_policy_changes_nothing),
@@ -305,7 +298,8 @@ main(void)
         CASE(other_addresses_or_limits_restart_that_tenant_alone),
         CASE(shares_of_run_time_stay),
         CASE(a_hangup_reloads_and_says_so),
-        cmocka_unit_test_setup_teardown(an_ordinary_user_reloads_too, setup_rootless, teardown),
+        cmocka_unit_test_setup_teardown(an_ordinary_user_reloads_too, setup_rootless,
+                                        server_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
