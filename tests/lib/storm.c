@@ -902,6 +902,14 @@ seed(void)
     return (uint64_t)now.tv_nsec * 2 + 1;
 }
 
+static unsigned
+how_long(const struct storm *s)
+{
+    const char *given = getenv("SECONDS");
+
+    return given != NULL ? (unsigned)strtoul(given, NULL, 10) : s->seconds;
+}
+
 static void
 blow(struct client *clients, unsigned n, struct host *h, unsigned seconds)
 {
@@ -968,7 +976,7 @@ storm_run(const struct storm *s)
                                      .number = i,
                                      .speaks = dialects[i % COUNT(dialects)].bit,
                                      .random = from * 2654435761u + i * 97 + 1};
-    blow(clients, s->clients, &host, s->seconds);
+    blow(clients, s->clients, &host, how_long(s));
     for (unsigned i = 0; i < s->clients; i++) {
         if (clients[i].wrong[0] != '\0')
             fail_msg("client %u: %s", i, clients[i].wrong);

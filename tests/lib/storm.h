@@ -5,7 +5,8 @@
  *
  * No byte of the canary may come back and none may change, whatever is asked;
  * every request has one answer, of its type or an error that a file system
- * could give. Seeded: STORM_SEED in the environment repeats one.
+ * could give. Seeded: STORM_SEED in the environment repeats one. SECONDS there makes
+ * it longer.
  */
 #ifndef POSTERN_TESTS_STORM_H
 #define POSTERN_TESTS_STORM_H
