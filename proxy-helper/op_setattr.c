@@ -157,6 +157,18 @@ set_owner(struct share *sh, int fd, const Postern__V1__SetattrReq *req)
     return path_chown(fd, req->has_uid ? req->uid : ID_NONE, req->has_gid ? req->gid : ID_NONE);
 }
 
+/* A mode or an owner that the disk does not keep, or that is the one it has, is
+ * a change none the less: chmod(2) and chown(2) move ctime. */
+static int
+note_change(const struct share *sh, int fd, const Postern__V1__SetattrReq *req)
+{
+    bool owner = req->has_uid || req->has_gid;
+
+    if (identity_switches(&sh->identity) || !(owner || (req->has_mode && stored_is(sh))))
+        return 0;
+    return path_chown(fd, ID_NONE, ID_NONE);
+}
+
 int
 op_setattr(struct share *sh, const Postern__V1__SetattrReq *req, Postern__V1__SetattrRep *rep)
 {
@@ -187,6 +199,8 @@ op_setattr(struct share *sh, const Postern__V1__SetattrReq *req, Postern__V1__Se
         r = set_owner(sh, fd, req);
     if (r == 0 && req->has_mode) /* after size and owner, which take set-id bits away */
         r = set_mode(sh, fd, req);
+    if (r == 0)
+        r = note_change(sh, fd, req);
     if (r == 0 && (ts[0].tv_nsec != UTIME_OMIT || ts[1].tv_nsec != UTIME_OMIT))
         r = path_times(fd, ts);
     return r < 0 ? r : attr_of(sh, fd, &rep->attr);

@@ -99,6 +99,12 @@ static const struct rule rules[] = {
     {SCMP_SYS(removexattr), IF_WRITABLE | IF_XATTRS, "op_removexattr", ANY_FD, 0, {}},
 
     {SCMP_SYS(fchownat),
+     IF_WRITABLE,
+     "op_setattr: to nobody else, which moves ctime",
+     ANY_FD,
+     3,
+     {ARG_IS(2, UINT32_MAX), ARG_IS(3, UINT32_MAX), ARG_IS(4, AT_EMPTY_PATH)}},
+    {SCMP_SYS(fchownat),
      IF_WRITABLE | IF_IDS,
      "op_setattr: owner",
      ANY_FD,

@@ -111,6 +111,50 @@ set_id_bits_are_set_where_policy_allows_them(void **state)
     (void)contract_close(c);
 }
 
+/* Until a change would bear another time than those made so far. */
+static void
+tick(void)
+{
+    struct timespec then, now;
+
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &then);
+    do
+        (void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    while (now.tv_sec == then.tv_sec && now.tv_nsec == then.tv_nsec);
+}
+
+static void
+ctime_moves_with_an_owner_or_mode_that_stays(void **state)
+{
+    static const enum share_identity models[] = {IDENTITY_SQUASH, IDENTITY_STORED};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
+        struct contract *c = contract_open(&(struct contract_options){
+            .identity = models[i], .xattrs = XATTR_USER, .present_uid = 77, .present_gid = 77});
+        Postern__V1__SetattrReq req;
+        struct stat was;
+        uint64_t n;
+
+        host_write(c, "f", "x");
+        n = walk_to(c, NODE_ROOT, "f");
+        assert_int_equal(chmod_status(c, n, 0600), 0);
+        was = host_stat(c, "f");
+        tick();
+        assert_int_equal(chmod_status(c, n, 0600), 0);
+        assert_true(host_stat(c, "f").st_ctim.tv_nsec != was.st_ctim.tv_nsec);
+        was = host_stat(c, "f");
+        tick();
+        req = of(n);
+        req.has_uid = req.has_gid = true;
+        req.uid = req.gid = 77;
+        assert_int_equal(ask_setattr(&c->client, &req, NULL), 0);
+        assert_true(host_stat(c, "f").st_ctim.tv_nsec != was.st_ctim.tv_nsec);
+        assert_int_equal(host_stat(c, "f").st_uid, was.st_uid);
+        (void)contract_close(c);
+    }
+}
+
 static void
 the_owner_shown_may_be_set_and_no_other(void **state)
 {
@@ -281,6 +325,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CLAIM(mode_is_set_on_everything_but_a_symlink),
         CLAIM(set_id_bits_are_refused_and_change_nothing),
+        CLAIM(ctime_moves_with_an_owner_or_mode_that_stays),
         CLAIM(the_owner_shown_may_be_set_and_no_other),
         CLAIM(size_is_set_by_node_and_by_open_file),
         CLAIM(size_is_refused_where_there_is_none),
