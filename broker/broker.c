@@ -22,7 +22,6 @@
 #include "ipc/fd.h"
 #include "ipc/log.h"
 #include "sandbox/sandbox.h"
-#include "sandbox/spawn.h"
 
 enum { EXIT_FAILED = 1 };
 
@@ -302,13 +301,12 @@ enter_userns(struct broker *b)
 {
     int r;
 
-    warn_groups();
+    if (b->nlent == 0)
+        warn_groups();
     b->host_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (b->host_root < 0)
         return log_errno(-errno, "open /");
-    r = spawn_enter_userns();
-    if (r < 0)
-        return log_errno(r, "enter a user namespace");
+    r = lent_enter(b);
     for (const struct tenant *t = b->tenants; t != NULL && r == 0; t = t->next)
         for (struct offer *o = t->offers; o != NULL && r == 0; o = o->next)
             r = offer_reopen(o);
@@ -326,11 +324,34 @@ identities(struct broker *b)
     return r;
 }
 
+/* Before anything is set up, so that check says it too. */
+static int
+lend(const struct broker *b)
+{
+    int r = 0;
+
+    for (const struct tenant *t = b->tenants; t != NULL && b->rootless; t = t->next)
+        for (const struct offer *o = t->offers; o != NULL; o = o->next) {
+            int one = offer_lend(o);
+
+            r = r == 0 ? one : r; /* go on: whoever corrects a policy wants all of it */
+        }
+    return r;
+}
+
+static enum broker_kind
+kind(const struct broker *b)
+{
+    if (!b->rootless)
+        return BROKER_ROOT;
+    return b->nlent == 0 ? BROKER_ROOTLESS : BROKER_ROOTLESS_IDS;
+}
+
 static int
 lock_in(struct broker *b)
 {
     struct sandbox_report report;
-    int r = sandbox_broker(b->rootless, &report);
+    int r = sandbox_broker(kind(b), &report);
 
     return r < 0 ? log_errno(r, "posternd's own sandbox: %s", report.step) : 0;
 }
@@ -389,7 +410,7 @@ load_and_serve(struct broker *b, bool check_only)
         log_error("no event loop: out of memory");
         return EXIT_WORLD;
     }
-    if (tenants_load(b) < 0)
+    if (tenants_load(b) < 0 || lend(b) < 0)
         return EXIT_FAILED;
     if (check_only)
         return control_check(&b->plan->control) < 0 ? EXIT_FAILED : check_report(b);

@@ -18,6 +18,7 @@
 #include "ipc/limits.h"
 #include "policy/plan.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/subids.h"
 
 #define POSTERND_VERSION "0.1"
 #define LOG_LINE_ROOM 900
@@ -168,7 +169,9 @@ struct tenant {
 struct broker {
     struct plan *plan; /* owned */
     bool rootless;
-    int host_root;                                     /* owned; rootless: "/" as others see it */
+    int host_root;                           /* owned; rootless: "/" as others see it */
+    struct id_range lent[SUBIDS_RANGES_MAX]; /* rootless: guests' ids, from the system */
+    size_t nlent;
     int worker_exe, helper_exe;                        /* owned; O_PATH */
     struct tenant *tenants;                            /* owned, a list in the policy's order */
     struct cgroup_base cgroups;                        /* owned */
@@ -223,11 +226,23 @@ int offer_recheck(const struct offer *o);
 /* Rootless, at run time: the path leads there from host_root too, so nothing
  * was mounted on the way that we cannot see. */
 int offer_host_check(const struct offer *o, int host_root);
+/* What an ordinary user can lend; of map, lent_check(). */
+int offer_lend(const struct offer *o);
 int offer_identity(struct offer *o, bool rootless, unsigned slot);
 int offer_mount(const struct offer *o);
 int offer_channel(struct offer *o);
 void offer_channel_close(struct offer *o);
 void offer_done(struct offer *o);
+
+/*
+ * lent.c: of an ordinary user's posternd, the ids of its shares with identity =
+ * map. Failures are said there with what to do, and returned as -errno.
+ * lent_check: the share may have its ids. Until lent_enter() that asks the
+ * system, and they count as lent; after it nothing can be lent any more.
+ * lent_enter: into the user namespace, with all that were lent.
+ */
+int lent_check(struct broker *b, const struct plan_share *p);
+int lent_enter(const struct broker *b);
 
 /*
  * door.c. Failures are said there with what to do, and returned as -errno.

@@ -152,16 +152,21 @@ offer_host_check(const struct offer *o, int host_root)
     return 0;
 }
 
-/* An ordinary user can lend nothing but itself. */
-static int
-identity_own(struct offer *o)
+/* An ordinary user can lend nothing but itself, and what it was lent. */
+int
+offer_lend(const struct offer *o)
 {
-    if (o->plan->has_owner && (o->plan->owner_uid != geteuid() || o->plan->owner_gid != getegid()))
-        return refuse(-EPERM, o->plan,
+    const struct plan_share *p = o->plan;
+
+    if (p->identity == IDENTITY_HOST)
+        return refuse(-EPERM, p, "%s",
+                      "identity = host needs posternd to run as root: use squash, stored or map");
+    if (p->identity == IDENTITY_MAP)
+        return lent_check(o->t->b, p);
+    if (p->has_owner && (p->owner_uid != geteuid() || p->owner_gid != getegid()))
+        return refuse(-EPERM, p,
                       "owner = \"%u:%u\" needs posternd to run as root: leave it out, or do so",
-                      o->plan->owner_uid, o->plan->owner_gid);
-    o->owner_uid = o->uid = geteuid();
-    o->owner_gid = o->gid = getegid();
+                      p->owner_uid, p->owner_gid);
     return 0;
 }
 
@@ -251,14 +256,15 @@ check_user_xattrs(const struct offer *o)
 static int
 identity_rootless(struct offer *o)
 {
-    enum share_identity id = o->plan->identity;
+    int r = offer_lend(o);
 
-    if (id == IDENTITY_MAP || id == IDENTITY_HOST)
-        return refuse(-EPERM, o->plan,
-                      "identity = %s needs posternd to run as root, an ordinary user is but one "
-                      "id: use squash or stored",
-                      id == IDENTITY_MAP ? "map" : "host");
-    return identity_own(o);
+    if (r < 0)
+        return r;
+    if (o->plan->identity == IDENTITY_MAP)
+        return identity_map(o);
+    o->owner_uid = o->uid = geteuid();
+    o->owner_gid = o->gid = getegid();
+    return 0;
 }
 
 int

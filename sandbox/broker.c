@@ -68,8 +68,8 @@ static const struct {
     unsigned cap;
     const char *why;
 } needed[] = {
-    {CAP_SYS_ADMIN, "namespaces and mounts of the children"}, /* rootless: it alone */
-    {CAP_SETUID, "the children's ids"},
+    {CAP_SYS_ADMIN, "namespaces and mounts of the children"}, /* ROOTLESS: it alone */
+    {CAP_SETUID, "the children's ids"}, /* ROOTLESS_IDS: it and the next as well */
     {CAP_SETGID, "the children's ids"},
     {CAP_SETPCAP, "the children's bounding sets"},
     {CAP_DAC_READ_SEARCH, "the way to a share's root"},
@@ -86,7 +86,8 @@ sandbox_broker_print(FILE *out)
     for (size_t i = 0; i < NNEEDED; i++)
         fprintf(out, "  %-17s # %s\n", capng_capability_to_name(needed[i].cap), needed[i].why);
     fputs("posternd: as an ordinary user it has the first of them, in a user namespace that\n"
-          "maps that user alone. Refused, to it and to all children, are\n",
+          "maps that user alone; with identity = map the first three, where the ids of\n"
+          "such shares are mapped too. Refused, to it and to all children, are\n",
           out);
     for (size_t i = 0; i < NDENIED; i++) {
         _clean(clean_free) char *name =
@@ -123,13 +124,16 @@ deny(void)
 
 /*
  * Rootless, these count only in the broker's own user namespace, and a child
- * starts with all of its own again: only the mounts need one.
+ * starts with all of its own again: only the mounts need one, and the maps of
+ * children that get ids which the user was lent.
  */
 static int
-keep_needed(bool rootless)
+keep_needed(enum broker_kind kind)
 {
+    static const size_t keeps[] = {
+        [BROKER_ROOT] = NNEEDED, [BROKER_ROOTLESS] = 1, [BROKER_ROOTLESS_IDS] = 3};
     const capng_type_t sets = CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET;
-    size_t n = rootless ? 1 : NNEEDED;
+    size_t n = keeps[kind];
 
     capng_clear(CAPNG_SELECT_ALL);
     for (size_t i = 0; i < n; i++)
@@ -141,12 +145,12 @@ keep_needed(bool rootless)
 }
 
 int
-sandbox_broker(bool rootless, struct sandbox_report *ret)
+sandbox_broker(enum broker_kind kind, struct sandbox_report *ret)
 {
     int r;
 
     *ret = (struct sandbox_report){.root_fd = -1, .step = "capabilities"};
-    r = keep_needed(rootless);
+    r = keep_needed(kind);
     if (r < 0)
         return r;
     ret->step = "no-new-privs";

@@ -1,7 +1,7 @@
 /*
  * User namespaces and their id maps: for a rootless child, which has one id
- * and is its root; for the helper of a share whose guest has a range of ids; and for a mount that
- * shows the disk's owner as another.
+ * and is its root; for the helper of a share whose guest has a range of ids; for
+ * a mount that shows the disk's owner as another; and for a rootless broker.
  *
  * Runs in: broker; idmap_self() also in a child before its exec.
  * Trusts: nobody.
@@ -87,18 +87,25 @@ hold_namespace(int report_fd)
         (void)pause();
 }
 
+/* For idmap_userns(). */
+struct pairs {
+    uid_t disk_uid, uid;
+    gid_t disk_gid, gid;
+};
+
 static int
-map_child(pid_t pid, uid_t disk_uid, uid_t uid, gid_t disk_gid, gid_t gid)
+map_pairs(pid_t pid, void *ctx)
 {
+    const struct pairs *p = ctx;
     char path[48];
     int r;
 
     (void)snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
-    r = map_one(path, disk_uid, uid);
+    r = map_one(path, p->disk_uid, p->uid);
     if (r < 0)
         return r;
     (void)snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
-    return map_one(path, disk_gid, gid);
+    return map_one(path, p->disk_gid, p->gid);
 }
 
 int
@@ -118,6 +125,14 @@ idmap_child(pid_t pid, uint32_t first, uint32_t count)
 int
 idmap_userns(uid_t disk_uid, uid_t uid, gid_t disk_gid, gid_t gid)
 {
+    struct pairs p = {disk_uid, uid, disk_gid, gid};
+
+    return idmap_new(map_pairs, &p);
+}
+
+int
+idmap_new(int (*map)(pid_t pid, void *ctx), void *ctx)
+{
     struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_FILES, .exit_signal = SIGCHLD};
     _clean(clean_fd) int from = -1, to = -1, ns = -1;
     int p[2], r = -EIO;
@@ -133,7 +148,7 @@ idmap_userns(uid_t disk_uid, uid_t uid, gid_t disk_gid, gid_t gid)
     if (pid == 0)
         hold_namespace(to);
     if (read(from, &ns, sizeof(ns)) == (ssize_t)sizeof(ns))
-        r = ns < 0 ? ns : map_child(pid, disk_uid, uid, disk_gid, gid);
+        r = ns < 0 ? ns : map(pid, ctx);
     (void)kill(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;

@@ -31,4 +31,11 @@ int idmap_child(pid_t pid, uint32_t first, uint32_t count);
  */
 int idmap_userns(uid_t disk_uid, uid_t uid, gid_t disk_gid, gid_t gid);
 
+/*
+ * A new user namespace, a child of the caller's: map() writes its maps, as 0
+ * or -errno, while the process pid, which does nothing, is in it. Its fd, or
+ * -errno.
+ */
+int idmap_new(int (*map)(pid_t pid, void *ctx), void *ctx);
+
 #endif

@@ -147,15 +147,18 @@ int sandbox_seal(const struct sandbox_profile *p, struct sandbox_report *ret);
 /* Print the profile's rules, one per line: system call, argument tests, why. */
 void sandbox_print(FILE *out, const struct sandbox_profile *p);
 
+/* Who the broker is: root; an ordinary user; one whom the system lends ids. */
+enum broker_kind { BROKER_ROOT, BROKER_ROOTLESS, BROKER_ROOTLESS_IDS };
+
 /*
  * Broker: a deny-list for itself (ptrace, bpf, keyrings, io_uring, module and
  * kexec calls, ...), only the capabilities it needs to make children and to
  * reach shares, no-new-privs, and not dumpable. What needs any other one
- * (CHOWN of a socket, a port below 1024) comes before. Rootless: call
+ * (CHOWN of a socket, a port below 1024) comes before. But as root, call
  * spawn_enter_userns() before. Children inherit the list and narrow it.
  * 0 or -errno with ret->step, as sandbox_confine().
  */
-int sandbox_broker(bool rootless, struct sandbox_report *ret);
+int sandbox_broker(enum broker_kind kind, struct sandbox_report *ret);
 /* Print what it keeps and what it denies, with the reasons. */
 void sandbox_broker_print(FILE *out);
 

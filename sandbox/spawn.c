@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -31,6 +32,11 @@ struct ids {
     gid_t gid;
 };
 
+/* What a child needs until its exec, at FD_HIGH and above. */
+struct child_fds {
+    int exe, boot, report, go;
+};
+
 /*
  * A child with a user namespace of its own is root there until its sandbox
  * drops that: mapped to anything else, exec would drop the capabilities that
@@ -39,21 +45,18 @@ struct ids {
 static int
 child_userns(const struct ids *ids)
 {
-    /* /proc/self of a process that is not dumpable belongs to root. This is
-     * the child's copy; exec sets it anyway, and the sandbox clears it. */
-    if (prctl(PR_SET_DUMPABLE, 1) < 0)
-        return -errno;
     return idmap_self(0, ids->uid, 0, ids->gid);
 }
 
 /* Once the parent has written the maps: their root, whom exec leaves all
  * capabilities. Raw calls: this is no thread that the C library knows. */
 static int
-child_range(int go_fd)
+child_range(int report_fd, int go_fd)
 {
+    const int mappable = 0;
     char go;
 
-    if (read(go_fd, &go, 1) != 1)
+    if (write(report_fd, &mappable, sizeof(mappable)) < 0 || read(go_fd, &go, 1) != 1)
         return -ECANCELED;
     if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
         return -errno;
@@ -62,7 +65,7 @@ child_range(int go_fd)
 
 /* 0, 1: /dev/null; 2: as it is; 3: the boot socket; others close at exec. */
 static int
-child_fds(int boot_fd)
+child_stdio(int boot_fd)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -83,7 +86,7 @@ child_fds(int boot_fd)
 }
 
 static int
-child_exec(const struct spawn *s, const struct ids *ids, int exe, int boot, int go_fd)
+child_exec(const struct spawn *s, const struct ids *ids, const struct child_fds *fds)
 {
     char *const env[] = {NULL};
     const char *argv[] = {s->name, NULL};
@@ -92,26 +95,32 @@ child_exec(const struct spawn *s, const struct ids *ids, int exe, int boot, int 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         return -errno;
     if (s->own_userns) {
-        r = s->ids_count != 0 ? child_range(go_fd) : child_userns(ids);
+        /* The /proc directory of a process that is not dumpable belongs to
+         * root: nobody else could write its maps. This is the child's copy;
+         * exec sets it anyway, and the sandbox clears it. */
+        if (prctl(PR_SET_DUMPABLE, 1) < 0)
+            return -errno;
+        r = s->ids_count != 0 ? child_range(fds->report, fds->go) : child_userns(ids);
         if (r < 0)
             return r;
     }
-    r = child_fds(boot);
+    r = child_stdio(fds->boot);
     if (r < 0)
         return r;
-    (void)syscall(SYS_execveat, exe, "", argv, env, AT_EMPTY_PATH);
+    (void)syscall(SYS_execveat, fds->exe, "", argv, env, AT_EMPTY_PATH);
     return -errno;
 }
 
 __attribute__((noreturn)) static void
 child_main(const struct spawn *s, const struct ids *ids, int report_fd, int go_fd)
 {
-    int exe = fcntl(s->exe_fd, F_DUPFD_CLOEXEC, FD_HIGH);
-    int boot = fcntl(s->boot_fd, F_DUPFD_CLOEXEC, FD_HIGH);
-    int report = fcntl(report_fd, F_DUPFD_CLOEXEC, FD_HIGH);
-    int r = exe < 0 || boot < 0 || report < 0 ? -errno : child_exec(s, ids, exe, boot, go_fd);
+    const struct child_fds fds = {.exe = fcntl(s->exe_fd, F_DUPFD_CLOEXEC, FD_HIGH),
+                                  .boot = fcntl(s->boot_fd, F_DUPFD_CLOEXEC, FD_HIGH),
+                                  .report = fcntl(report_fd, F_DUPFD_CLOEXEC, FD_HIGH),
+                                  .go = go_fd};
+    int r = fds.exe < 0 || fds.boot < 0 || fds.report < 0 ? -errno : child_exec(s, ids, &fds);
 
-    (void)!write(report < 0 ? report_fd : report, &r, sizeof(r));
+    (void)!write(fds.report < 0 ? report_fd : fds.report, &r, sizeof(r));
     _exit(127);
 }
 
@@ -141,15 +150,18 @@ child_end(int pidfd)
         ;
 }
 
-/* Maps are the parent's to write: a child may map itself alone. */
+/* Maps are the parent's to write: a child may map itself alone. It says first
+ * that they can be, as a word of child_wait() that is no end. */
 static int
-give_range(const struct spawn *s, pid_t pid, int go_fd)
+give_range(const struct spawn *s, pid_t pid, int from_fd, int go_fd)
 {
     int r;
 
     if (s->ids_count == 0)
         return 0;
-    r = idmap_child(pid, s->ids_first, s->ids_count);
+    r = child_wait(from_fd);
+    if (r == 0)
+        r = idmap_child(pid, s->ids_first, s->ids_count);
     if (r < 0)
         return r;
     return write(go_fd, "", 1) == 1 ? 0 : -errno;
@@ -185,7 +197,7 @@ spawn_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
     if (pid == 0)
         child_main(s, &ids, to, go_from);
     clean_fd(&to);
-    r = give_range(s, pid, go_to);
+    r = give_range(s, pid, from, go_to);
     if (r == 0)
         r = child_wait(from);
     if (r < 0) {
@@ -197,15 +209,28 @@ spawn_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
     return 0;
 }
 
+/* Where others' ids are lent too, groups can be dropped: those that nobody
+ * lent stay out of reach of whatever is started from here on. */
+static int
+enter_lent(int ns)
+{
+    if (setns(ns, CLONE_NEWUSER) < 0 || unshare(CLONE_NEWNS) < 0)
+        return -errno;
+    return setgroups(0, NULL) < 0 ? -errno : 0;
+}
+
 int
-spawn_enter_userns(void)
+spawn_enter_userns(int ns)
 {
     const struct ids ids = {geteuid(), getegid()};
     int r;
 
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-        return -errno;
-    r = idmap_self(ids.uid, ids.uid, ids.gid, ids.gid);
+    if (ns >= 0)
+        r = enter_lent(ns);
+    else if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+        r = -errno;
+    else
+        r = idmap_self(ids.uid, ids.uid, ids.gid, ids.gid);
     if (r < 0)
         return r;
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)

@@ -28,10 +28,11 @@ struct spawn {
 int spawn_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd);
 
 /*
- * Rootless broker: enter a user and mount namespace that maps only the own
- * uid and gid, to themselves, where mounts may be made. Before any thread.
- * 0 or -errno of unshare(2) or of writing the maps.
+ * Rootless broker: enter a user and mount namespace where mounts may be made.
+ * ns is one of subids_userns(), where the user's groups are dropped too; -1: a
+ * new one that maps only the own uid and gid, to themselves. Before any thread.
+ * 0 or -errno of unshare(2), setns(2), setgroups(2) or of writing the maps.
  */
-int spawn_enter_userns(void);
+int spawn_enter_userns(int ns);
 
 #endif

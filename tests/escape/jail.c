@@ -29,6 +29,7 @@
 #include "ipc/log.h"
 #include "sandbox/share_mount.h"
 #include "sandbox/spawn.h"
+#include "sandbox/subids.h"
 #include "tests/escape/profiles.h"
 #include "worker/sandbox.h"
 
@@ -436,7 +437,7 @@ run_rootless(const char *name, const struct CMUnitTest *tests, size_t n)
     int r;
 
     fx = (struct fixture){.uid = getuid(), .gid = getgid(), .rootless = true};
-    r = spawn_enter_userns();
+    r = spawn_enter_userns(-1);
     if (r < 0) {
         printf("SKIP: no user namespace for an ordinary user: %s\n", strerror(-r));
         return 0;
@@ -453,6 +454,25 @@ become_ordinary(void)
         _exit(EXIT_WORLD);
     /* as a program that such a user started */
     (void)prctl(PR_SET_DUMPABLE, 1);
+}
+
+void
+become_lent(void)
+{
+    const struct id_range range = {JAIL_MAP_FIRST, JAIL_MAP_IDS};
+    struct subids_report rep;
+    struct stat st;
+    size_t at;
+    int ns;
+
+    become_ordinary();
+    ns = subids_userns(&range, 1, &rep);
+    assert_true(ns >= 0);
+    assert_int_equal(spawn_enter_userns(ns), 0);
+    close(ns);
+    close(fx.share_fd); /* of the mount namespace that was left */
+    fx.share_fd = share_root_open(fx.share, SUBMOUNTS_REFUSE, &st, &at);
+    assert_true(fx.share_fd >= 0);
 }
 
 int

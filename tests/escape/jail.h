@@ -113,6 +113,9 @@ extern struct fixture fx;
 #define JAIL_MAP_FIRST 600000u
 #define JAIL_MAP_IDS 65536u
 void fixture_make(void);
+/* Become an ordinary user whom the system lends the ids of JAIL_MAP, where the
+ * fixture was made by root: JAIL_UID, after lent_begin(). For good. Asserts. */
+void become_lent(void);
 void fixture_remove(void);
 
 /*

@@ -1,7 +1,8 @@
 /*
  * The helper of identity = map, from inside: root, but of a user namespace
  * that has no id of the host beyond the tenant's range, whoever runs its code
- * and with the filter taken away as well.
+ * and with the filter taken away as well. Then the same where posternd is an
+ * ordinary user whom the system lends that range.
  *
  * Runs in: tests/escape.   Trusts: nobody.   Owns: nothing.
  */
@@ -11,13 +12,16 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ipc/log.h"
+#include "tests/lib/lent.h"
 
 #define OUTSIDE 70000u /* to the namespace no id at all */
 #define USER 1000u
@@ -171,6 +175,15 @@ static const struct {
     {SETUID_FOREIGN_COPY, "set-id bits within the range", 0, 0},
 };
 
+/* Root's file, in the ids of whoever looks: an ordinary user has none for it. */
+static struct stat secret;
+
+static void
+look_at_secret(void)
+{
+    assert_int_equal(fstatat(fx.share_fd, "secret", &secret, AT_SYMLINK_NOFOLLOW), 0);
+}
+
 static void
 owned_by(const char *name, uint32_t id)
 {
@@ -188,8 +201,8 @@ root_is_as_it_was(void)
     struct stat st;
 
     assert_int_equal(fstatat(fx.share_fd, "secret", &st, AT_SYMLINK_NOFOLLOW), 0);
-    assert_int_equal(st.st_uid, 0);
-    assert_int_equal(st.st_gid, 0);
+    assert_int_equal(st.st_uid, secret.st_uid);
+    assert_int_equal(st.st_gid, secret.st_gid);
     assert_int_equal(st.st_mode & 07777, 0600);
     assert_int_equal(st.st_size, 7);
 }
@@ -271,6 +284,26 @@ put_secret(void)
     (void)close(fd);
 }
 
+/* In a process of its own, for it never becomes root again. */
+static int
+run_lent(const struct CMUnitTest *tests, size_t n)
+{
+    int status;
+    pid_t pid;
+
+    (void)fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        if (!lent_begin(JAIL_UID))
+            exit(0);
+        lent_set("600000:65536", "600000:65536");
+        become_lent();
+        look_at_secret();
+        exit(_cmocka_run_group_tests("test_ids, rootless", tests, n, NULL, NULL));
+    }
+    return pid < 0 || waitpid(pid, &status, 0) != pid || status != 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -288,7 +321,9 @@ main(int argc, char **argv)
     fx = (struct fixture){.uid = JAIL_MAP_FIRST, .gid = JAIL_MAP_FIRST};
     fixture_make();
     put_secret();
+    look_at_secret();
     failed = cmocka_run_group_tests(tests, NULL, NULL);
+    failed += run_lent(tests, COUNT(tests));
     fixture_remove();
     return failed;
 }

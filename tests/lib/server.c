@@ -202,11 +202,11 @@ server_done(struct server *s)
 /* --- running ---------------------------------------------------------------------- */
 
 static void
-become_user(void)
+become_user(gid_t group)
 {
-    if (geteuid() == 0 &&
-        (setgroups(0, NULL) < 0 || setresgid(SERVER_USER, SERVER_USER, SERVER_USER) < 0 ||
-         setresuid(SERVER_USER, SERVER_USER, SERVER_USER) < 0))
+    if (geteuid() == 0 && (setgroups(group != 0, &group) < 0 ||
+                           setresgid(SERVER_USER, SERVER_USER, SERVER_USER) < 0 ||
+                           setresuid(SERVER_USER, SERVER_USER, SERVER_USER) < 0))
         _exit(126);
 }
 
@@ -259,7 +259,7 @@ child_main(const struct server *s, const char *program, const char *const *args)
     if (s->pass_names != NULL)
         pass_sockets(s);
     if (s->as_user)
-        become_user();
+        become_user(s->group);
     execv(path, (char *const *)(uintptr_t)argv);
     _exit(126);
 }

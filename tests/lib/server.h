@@ -24,6 +24,7 @@ struct server {
     char bin[4096];    /* where the programs are */
     char address[128]; /* "unix:DIR/sock" */
     bool as_user;
+    gid_t group;    /* one more, that as_user is in; 0: none */
     int inherit_fd; /* an fd that posternd is started with; -1: none */
     /* As systemd passes sockets: these become fd 3 and on. names: LISTEN_FDNAMES;
      * NULL: none is passed. */

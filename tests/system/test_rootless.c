@@ -120,35 +120,11 @@ a_killed_posternd_takes_its_children_along(void **state)
         server_await_gone(v[i].pid);
 }
 
-/* A second id is what an ordinary user cannot lend. */
-static void
-other_ids_are_refused_with_what_to_do(void **state)
-{
-    static const char *const models[] = {"identity = map ids = \"100000+65536\"",
-                                         "identity = host"};
-    struct server *s = *state;
-
-    for (size_t i = 0; i < COUNT(models); i++) {
-        const char *args[] = {"serve", server_path(s, "ids.conf"), NULL};
-        char text[512];
-
-        (void)snprintf(text, sizeof(text),
-                       "tenant \"t\" {\n    listen \"unix:@/ids.9p\" {}\n"
-                       "    share \"s\" { path = \"@/rw\" access = read-write %s }\n}\n",
-                       models[i]);
-        server_file(s, "ids.conf", text);
-        assert_int_not_equal(server_run(s, "postern", args), 0);
-        assert_non_null(strstr(server_text(s, "err"), "needs posternd to run as root, an ordinary "
-                                                      "user is but one id: use squash or stored"));
-    }
-}
-
 int
 main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, server_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(other_ids_are_refused_with_what_to_do),
         CASE(an_ordinary_user_serves_its_own_files),
         CASE(export_needs_neither_root_nor_a_policy),
         CASE(children_are_sealed_in_their_own_user_namespace),
