@@ -8,7 +8,9 @@
  * Everything is bounded. A message is only taken when the largest reply it
  * may get still fits the output; until then the peer is not read, and its
  * own socket buffer makes it wait. Input is read through one buffer, but the
- * data of a Twrite that has not arrived yet goes straight into the slab.
+ * data of a Twrite that has not arrived yet goes straight into the slab. A
+ * message may stay half for ever: of what others need it holds a page at most
+ * when others need it (request_part()), and no slot.
  * Output is written at the end of a round with one writev(2): replies from
  * the private buffer, file data from the slab.
  */
@@ -25,6 +27,7 @@
 #include "ipc/log.h"
 #include "worker/nine.h"
 #include "worker/request.h"
+#include "worker/slab.h"
 
 #define HEAD_BYTES 7u /* size[4] type[1] tag[2] */
 #define READS_PER_TURN 8
@@ -148,23 +151,31 @@ payload_done(struct conn *c, struct out_payload *p)
     if (p->share == NULL)
         return;
     fs_payload_put(p->share->fs, p->p, p->n);
-    c->payload_bytes -= p->n;
-    p->share->payload_bytes -= p->n;
+    c->payload_bytes -= SLAB_WHOLE(p->n);
+    p->share->payload_bytes -= SLAB_WHOLE(p->n);
     p->share->progress = true; /* its slab has room again */
     p->share->refs--;
     p->share = NULL;
 }
 
+/* Whether its Twrite is with the helper: there is no room for more of it. */
+static bool
+part_is_full(const struct conn *c)
+{
+    return c->incoming != NULL && c->incoming->got == c->incoming->count;
+}
+
 void
 conn_close(struct conn *c)
 {
-    struct request *r = c->incoming;
+    struct request *r = part_is_full(c) ? NULL : c->incoming;
 
     if (c->fd < 0)
         return;
     close(c->fd);
     c->fd = -1;
-    c->incoming = NULL;
+    if (c->incoming != NULL)
+        request_expects_no_more(c->incoming);
     unstall(c);
     for (; c->part_at < c->part_end; c->part_at++)
         payload_done(c, &c->payload[c->part_at]);
@@ -182,7 +193,7 @@ static bool
 may_parse(const struct conn *c)
 {
     return c->fd >= 0 && c->stalled_in == NULL && c->parked == 0 && !c->resetting &&
-           c->out_end + c->out_kept <= OUT_BYTES - ROOM_MAX &&
+           !part_is_full(c) && c->out_end + c->out_kept <= OUT_BYTES - ROOM_MAX &&
            c->part_end + PARTS_PER_REPLY * (c->in_flight + 2) <= OUT_PARTS;
 }
 

@@ -70,7 +70,7 @@ struct conn {
     uint8_t *in; /* owned; IN_BYTES */
     size_t in_at, in_end;
     uint32_t skip;            /* bytes of a refused message that are still to come */
-    struct request *incoming; /* the Twrite whose data is arriving */
+    struct request *incoming; /* the Twrite whose data is arriving, or is written in parts */
     bool large_writes;        /* the last message was one: read the head of the next alone */
 
     uint8_t *out; /* owned; OUT_BYTES; filled from 0, and from 0 again when all is written */
@@ -78,7 +78,7 @@ struct conn {
     struct iovec *part;          /* owned; OUT_PARTS */
     struct out_payload *payload; /* owned; OUT_PARTS, beside part */
     unsigned part_at, part_end;
-    uint32_t payload_bytes; /* slab space of reads in flight and in part */
+    uint32_t payload_bytes; /* slab space of requests in flight and in part, whole pages */
 
     unsigned dialect; /* enum nine_dialect: what a Tversion agreed on; 0: nothing yet */
     bool resetting;   /* a Tversion waits for the requests before it to end, unanswered */
@@ -127,7 +127,7 @@ void conn_output(struct conn *c, uint32_t n, const struct out_payload *payload, 
 int nine_message(struct conn *c, const uint8_t *p, uint32_t n, uint32_t size);
 /* Answer a message that is too long to be looked at. */
 void nine_too_long(struct conn *c, const uint8_t *head);
-/* All data of c->incoming is there. */
+/* The part of c->incoming's data that it has room for is there. */
 void nine_write_arrived(struct conn *c);
 /* All requests before a Tversion have ended: answer it. */
 void nine_version_now(struct conn *c);

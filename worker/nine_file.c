@@ -273,10 +273,11 @@ nine_tread(struct request *r, struct cursor *c)
         r->count = q.count;
         return nine_read_dir(r, q.offset);
     }
-    e = request_payload(r, q.count);
+    e = request_part(r, q.count, 1);
     if (e < 0)
         return e;
     q.file = r->file->id;
+    q.count = r->call.payload_len;
     r->call.done = read_done;
     return fs_read(r->share->fs, &q, &r->call);
 }
@@ -291,16 +292,26 @@ reply_written(struct request *r, uint32_t n)
     reply_end(r, &w);
 }
 
+/* Of a message that is written in parts the next comes when all of this one is
+ * on its file; after an error or a short write none does. */
 static void
 write_done(struct fs_call *call, int status, const ProtobufCMessage *m)
 {
     const Postern__V1__WriteRep *rep = (const Postern__V1__WriteRep *)m;
+    const uint32_t n = status < 0 ? 0 : rep->count;
+    struct request *r = request_of(call);
 
-    pace_used(request_of(call), status < 0 ? 0 : rep->count);
-    if (status < 0)
-        reply_error(request_of(call), status);
-    else
-        reply_written(request_of(call), rep->count);
+    pace_used(r, n);
+    r->written += n;
+    r->offset += n;
+    if (r->conn->incoming == r && n == r->count) {
+        request_expects(r);
+        conn_queue(r->conn);
+    } else if (status < 0 && r->written == 0) {
+        reply_error(r, status);
+    } else {
+        reply_written(r, r->written);
+    }
 }
 
 /* Only the head of the message is here; its data follows into the slab. */
@@ -311,8 +322,7 @@ nine_twrite(struct request *r, struct cursor *c)
     int e;
 
     r->offset = cur_u64(c);
-    r->count = cur_u32(c);
-    if (!cur_end(c) || r->count != r->data)
+    if (cur_u32(c) != r->data || !cur_end(c))
         return -EPROTO;
     e = request_fid_to_write(r, num, OP_WRITE);
     if (e == -EBADF && request_xattr(r, num))
@@ -323,31 +333,26 @@ nine_twrite(struct request *r, struct cursor *c)
         return -EBADF;
     if (r->offset > INT64_MAX)
         return -EINVAL;
-    if (r->count == 0) {
+    if (r->data == 0) {
         reply_written(r, 0);
         return 0;
     }
-    e = request_arrives(r, r->count);
-    if (e < 0)
-        return e;
-    r->conn->incoming = r;
-    return 0;
+    e = request_part(r, r->data, 1);
+    if (e == 0)
+        request_expects(r);
+    return e;
 }
 
 static int
 write_submit(struct request *r)
 {
     Postern__V1__WriteReq q = POSTERN__V1__WRITE_REQ__INIT;
-    int e;
 
     q.file = r->file->id;
     q.offset = r->offset;
     q.count = r->count;
     r->call.done = write_done;
-    e = fs_write(r->share->fs, &q, &r->call);
-    if (e == 0)
-        request_arrived(r);
-    return e;
+    return fs_write(r->share->fs, &q, &r->call);
 }
 
 void
@@ -355,7 +360,8 @@ nine_write_arrived(struct conn *c)
 {
     struct request *r = c->incoming;
 
-    c->incoming = NULL;
+    if (r->data == 0)
+        request_expects_no_more(r);
     if (r->file == NULL)
         nine_xattr_arrived(r);
     else if (pace_pay(r, PAYS_WRITE, r->count, write_submit))

@@ -22,8 +22,10 @@
 #include <sys/stat.h>
 
 #include "worker/nine_stat.h"
+#include "worker/slab.h"
 
 #define RECORDS SLAB_PAGE    /* bytes of records at a time */
+#define ENTRIES_MIN 8192u    /* room for them, if that much was asked for: any stat fits */
 #define ENTRY_LIKELY_MAX 512 /* with less room than this no more are asked for */
 
 static int next_entry(struct request *r);
@@ -220,9 +222,11 @@ nine_read_dir(struct request *r, uint64_t offset)
         r->count = READDIR_MAX;
     r->offset = offset;
     l->cookie = offset == 0 ? 0 : f->dir_cookie;
-    e = request_payload(r, (r->count + SLAB_PAGE - 1) / SLAB_PAGE * SLAB_PAGE + RECORDS);
+    e = request_part(r, SLAB_WHOLE(r->count) + RECORDS, ENTRIES_MIN + RECORDS);
     if (e < 0)
         return e;
+    if (r->count > r->call.payload_len - RECORDS)
+        r->count = r->call.payload_len - RECORDS;
     if (offset == 0)
         f->dir_count = r->count;
     l->room = r->call.payload;

@@ -158,10 +158,11 @@ nine_xattr_read(struct request *r, uint64_t offset, uint32_t count)
     else if (n > x->size - offset)
         n = (uint32_t)(x->size - offset);
     if (n > 0) {
-        int e = request_payload(r, n);
+        int e = request_part(r, n, 1);
 
         if (e < 0)
             return e;
+        n = r->call.payload_len;
         memcpy(r->call.payload, x->value + offset, n);
     }
     reply_begin(r, &w, NINE_TREAD + 1);
@@ -176,7 +177,7 @@ reply_written(struct request *r)
     struct pen w;
 
     reply_begin(r, &w, NINE_TWRITE + 1);
-    pen_u32(&w, r->count);
+    pen_u32(&w, r->written);
     reply_end(r, &w);
 }
 
@@ -192,19 +193,18 @@ nine_xattr_write(struct request *r)
         e = share_status(r->share);
     if (e < 0)
         return e;
-    if (r->offset > x->size || r->count > x->size - r->offset)
+    if (r->offset > x->size || r->data > x->size - r->offset)
         return -ENOSPC;
     if (r->offset > x->filled)
         return -EINVAL;
-    if (r->count == 0) {
+    if (r->data == 0) {
         reply_written(r);
         return 0;
     }
-    e = request_arrives(r, r->count);
-    if (e < 0)
-        return e;
-    r->conn->incoming = r;
-    return 0;
+    e = request_part(r, r->data, 1);
+    if (e == 0)
+        request_expects(r);
+    return e;
 }
 
 void
@@ -220,7 +220,12 @@ nine_xattr_arrived(struct request *r)
     memcpy(x->value + r->offset, r->call.payload, r->count);
     if (x->filled < end)
         x->filled = end;
-    reply_written(r);
+    r->written += r->count;
+    r->offset += r->count;
+    if (r->conn->incoming == r)
+        request_expects(r);
+    else
+        reply_written(r);
 }
 
 /* Submit what the fid was filled for. */

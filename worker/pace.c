@@ -87,6 +87,23 @@ pace_end(struct conn *c)
 }
 
 void
+pace_share_gone(struct tenant *t, const struct share *sh)
+{
+    struct request *next;
+
+    for (unsigned i = 0; i < PAYS_ENDS; i++) {
+        for (struct request *r = t->pace[i].waiting; r != NULL; r = next) {
+            next = r->next;
+            if (r->share != sh)
+                continue;
+            pace_leave(r);
+            r->paid = 0;
+            request_step(r, r->step);
+        }
+    }
+}
+
+void
 pace_round(struct tenant *t)
 {
     for (unsigned i = 0; i < PAYS_ENDS; i++) {

@@ -15,6 +15,7 @@
 
 struct conn;
 struct request;
+struct share;
 struct tenant;
 
 /* The column "pays" of nine.def. */
@@ -47,6 +48,8 @@ void pace_leave(struct request *r);
 bool pace_cancel(struct request *r);
 /* The same for all of a connection. */
 void pace_end(struct conn *c);
+/* Nobody needs to wait for a share that is gone: they hear it now, for nothing. */
+void pace_share_gone(struct tenant *t, const struct share *sh);
 /* Let those go on whose turn it is. */
 void pace_round(struct tenant *t);
 /* ms until the next one's turn, 0: it is now, -1: nobody waits. */

@@ -16,6 +16,7 @@
 
 #include "ipc/log.h"
 #include "worker/nine.h"
+#include "worker/slab.h"
 
 static struct request **
 tag_bucket(struct conn *c, uint16_t tag)
@@ -40,7 +41,8 @@ request_new(struct conn *c, uint16_t tag, uint8_t type, uint32_t out_room)
     struct request **at = tag_bucket(c, tag);
     struct request *r;
 
-    if (t->requests.live >= t->limits.in_flight)
+    /* One that waits for its own guest alone takes no slot from others. */
+    if (t->requests.live - t->expecting >= t->limits.in_flight)
         return NULL;
     r = pool_get(&t->requests);
     if (r == NULL)
@@ -57,8 +59,8 @@ static void
 payload_back(struct request *r, uint8_t *p, uint32_t n)
 {
     fs_payload_put(r->share->fs, p, n);
-    r->share->payload_bytes -= n;
-    r->conn->payload_bytes -= n;
+    r->share->payload_bytes -= SLAB_WHOLE(n);
+    r->conn->payload_bytes -= SLAB_WHOLE(n);
 }
 
 static void
@@ -70,7 +72,7 @@ let_go(struct request *r)
     pace_leave(r);
     if (r->held != NULL)
         pool_put(&c->tenant->held, r->held);
-    request_arrived(r);
+    request_expects_no_more(r);
     if (r->share != NULL && r->call.payload != NULL)
         payload_back(r, r->call.payload, r->call.payload_len);
     if (r->share != NULL && r->legacy.room != NULL)
@@ -358,46 +360,92 @@ request_changes_fid(struct request *r)
     return 0;
 }
 
-int
-request_payload(struct request *r, uint32_t n)
+static int
+payload_take(struct request *r, uint32_t n)
 {
-    struct conn *c = r->conn;
-
-    if (c->payload_bytes > 0 &&
-        (n > OUT_PAYLOAD_MAX - c->payload_bytes || r->share->payload_bytes + n > SLAB_BYTES / 2))
-        return -EAGAIN;
     r->call.payload = fs_payload_get(r->share->fs, n);
     if (r->call.payload == NULL)
         return -EAGAIN;
     r->call.payload_len = n;
-    c->payload_bytes += n;
-    r->share->payload_bytes += n;
+    r->conn->payload_bytes += SLAB_WHOLE(n);
+    r->share->payload_bytes += SLAB_WHOLE(n);
     return 0;
+}
+
+/* Whether it may have n bytes beside what its connection holds already. */
+static bool
+may_hold_more(const struct request *r, uint32_t n)
+{
+    const uint32_t held = r->conn->payload_bytes;
+
+    return held == 0 || (held < OUT_PAYLOAD_MAX && n <= OUT_PAYLOAD_MAX - held &&
+                         r->share->payload_bytes <= SLAB_BYTES / 2 - SLAB_WHOLE(n));
 }
 
 int
-request_arrives(struct request *r, uint32_t n)
+request_payload(struct request *r, uint32_t n)
 {
-    int e;
+    return may_hold_more(r, n) ? payload_take(r, n) : -EAGAIN;
+}
 
-    if (n > SLAB_BYTES / 2 - r->share->arriving)
-        return -EAGAIN;
-    e = request_payload(r, n);
-    if (e < 0)
-        return e;
-    r->arriving = n;
-    r->share->arriving += n;
-    return 0;
+/*
+ * The parts that guests may hold for as long as they please: whole messages
+ * until half of the slab is taken, then small ones, then single pages; beyond
+ * the first row one for each connection. The last quarter is a page for each
+ * of 1024 connections, so that none depends on another.
+ */
+static const struct {
+    uint32_t taken; /* of the slab, with this part, at most */
+    uint32_t part;
+} parts[] = {
+    {SLAB_BYTES / 2, UINT32_MAX},
+    {SLAB_BYTES / 4 * 3, 64u * 1024u},
+    {SLAB_BYTES, SLAB_PAGE},
+};
+
+int
+request_part(struct request *r, uint32_t n, uint32_t least)
+{
+    const uint32_t taken = r->share->payload_bytes;
+    int e = -EAGAIN;
+
+    if (r->conn->payload_bytes > 0)
+        return request_payload(r, n);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && e == -EAGAIN; i++) {
+        uint32_t part = parts[i].part > least ? parts[i].part : least;
+
+        if (part > n)
+            part = n;
+        if (taken <= parts[i].taken && SLAB_WHOLE(part) <= parts[i].taken - taken)
+            e = payload_take(r, part);
+    }
+    return e;
 }
 
 void
-request_arrived(struct request *r)
+request_expects(struct request *r)
 {
-    if (r->arriving == 0)
+    r->count = r->data < r->call.payload_len ? r->data : r->call.payload_len;
+    r->data -= r->count;
+    r->got = 0;
+    if (r->conn->incoming == r)
         return;
-    r->share->arriving -= r->arriving;
-    r->arriving = 0;
-    r->share->progress = true;
+    r->conn->incoming = r;
+    r->conn->tenant->expecting++;
+}
+
+void
+request_expects_no_more(struct request *r)
+{
+    struct conn *c = r->conn;
+
+    if (c->incoming != r)
+        return;
+    c->incoming = NULL;
+    c->tenant->expecting--;
+    c->skip = r->count - r->got + r->data;
+    if (c->skip > 0)
+        conn_queue(c);
 }
 
 void

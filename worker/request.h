@@ -68,10 +68,10 @@ struct request {
     uint64_t mask;                          /* getattr */
     uint64_t offset;                        /* write */
     uint64_t closing;                       /* clunk: the file */
-    uint32_t count;                         /* read, readdir, write: bytes asked for */
-    uint32_t got;                           /* write: bytes that have arrived */
-    uint32_t data;                          /* write: bytes that follow the header */
-    uint32_t arriving;                      /* write: its part of share.arriving */
+    uint32_t count;                         /* read, readdir: bytes asked for; write: of a part */
+    uint32_t got;                           /* write: bytes of the part that have arrived */
+    uint32_t data;                          /* write: bytes of the message that follow */
+    uint32_t written;                       /* write: bytes of the parts before */
     struct held *held;                      /* owned; while it waits for its turn */
     uint64_t paid;                          /* under a rate, and what may come back */
     uint8_t pays;                           /* enum pays; which rate that was */
@@ -133,14 +133,24 @@ bool request_xattr(struct request *r, uint32_t num);
  * another request changes it. */
 int request_changes_fid(struct request *r);
 
-/* Slab space for the call, with r->call.payload_len set to n; given back when
- * the request ends. 0; -EAGAIN: none now. */
+/*
+ * Slab space for the call, with r->call.payload_len set to n; given back when
+ * the request ends, which is to depend on nobody but the helper. 0; -EAGAIN:
+ * none now.
+ */
 int request_payload(struct request *r, uint32_t n);
-/* The same for data that its guest is yet to send, as slowly as it likes: all of
- * that has at most half of the slab, until request_arrived(). */
-int request_arrives(struct request *r, uint32_t n);
-/* The helper has it, or will have answered for it. */
-void request_arrived(struct request *r);
+/*
+ * The same for data that a guest is yet to send, or to take, as slowly as it
+ * likes. Less than n, at least least, when others hold much: so whoever holds
+ * nothing gets something, also among hundreds who never give theirs back.
+ * -EAGAIN: it holds something already.
+ */
+int request_part(struct request *r, uint32_t n, uint32_t least);
+/* Its next r->data bytes, as far as its slab space reaches, come from its
+ * connection, which reads nothing else meanwhile: nine_write_arrived(). */
+void request_expects(struct request *r);
+/* It wants no more of them: what is still to come of r->data is passed over. */
+void request_expects_no_more(struct request *r);
 
 /* Try a step that submits a call. Without room now it is tried again later;
  * an error is the request's answer. */

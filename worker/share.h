@@ -71,8 +71,7 @@ struct share {
     struct conn *stalled;    /* utlist; their next message found no room */
     struct request *lockers; /* utlist; wait for a lock, oldest first */
     bool lock_due;           /* some of them are to be tried again */
-    uint32_t payload_bytes;  /* slab space that requests and output hold */
-    uint32_t arriving;       /* of it, of writes that the helper has not been given yet */
+    uint32_t payload_bytes;  /* slab space that requests and output hold, whole pages */
     bool progress;           /* room may have come; tenant_round() looks */
 };
 

@@ -19,6 +19,9 @@ struct slab {
     uint32_t in_use;           /* pages */
 };
 
+/* What n bytes take of it. */
+#define SLAB_WHOLE(n) (((n) + SLAB_PAGE - 1) / SLAB_PAGE * SLAB_PAGE)
+
 /* A zeroed slab is all free. */
 
 /* Pages for n bytes, n >= 1. The first page's number, or -1: none now. */

@@ -142,6 +142,20 @@ tenant_share_leaves(struct tenant *t, uint32_t number)
     fs_root_changed(t->root_fs);
 }
 
+/* A guest may take its time to send the rest of a Twrite, which is for nothing. */
+static void
+end_half_writes(struct tenant *t, const struct share *sh)
+{
+    struct conn *c;
+
+    DL_FOREACH (t->conns, c) {
+        struct request *r = c->incoming;
+
+        if (r != NULL && r->share == sh && r->got < r->count)
+            reply_error(r, -ESTALE);
+    }
+}
+
 void
 tenant_share_cut(struct tenant *t, uint32_t number)
 {
@@ -151,6 +165,8 @@ tenant_share_cut(struct tenant *t, uint32_t number)
     t->by_number[number] = NULL;
     t->tombs++;
     fs_revoke(sh->fs);
+    pace_share_gone(t, sh);
+    end_half_writes(t, sh);
     nine_lock_wake(sh, 0); /* who waits for room or a lock tries again, and hears it */
     sh->progress = true;
 }

@@ -36,6 +36,7 @@ struct tenant {
     struct conn *unsent;  /* utlist (out_prev, out_next); have output to write */
     struct conn *stalled; /* utlist (stall_prev, stall_next); no request slot was left */
     uint32_t nconns;
+    uint32_t expecting; /* requests whose guests are yet to send all of them */
     /* Tell conn_event() when c can be written again, or no longer; may be NULL. */
     void (*watch_output)(void *loop, struct conn *c, bool on);
     void *loop;    /* borrowed; for watch_output */

@@ -11,7 +11,7 @@
 #include "worker/cursor.h"
 #include "worker/tenant.h"
 
-#define RIG_GUESTS 16
+#define RIG_GUESTS 128
 #define RIG_MORE 64
 #define GUEST_BUF (8u * 1024u * 1024u)
 

@@ -264,6 +264,68 @@ who_waits_ends_with_its_connection_and_with_its_session(void **state)
 }
 
 static void
+writes_that_wait_end_with_their_share_and_at_no_cost(void **state)
+{
+    struct rig *rig = rig_with(0, 1000, 0);
+    struct guest *g = guest_new(rig), *h = guest_new(rig);
+    struct synth *more = rig_add(rig, 2, "more", false, NULL);
+    struct msg m;
+
+    (void)state;
+    synth_put_file(more, "file", "", 0);
+    guest_attach(h, 3, "more");
+    guest_open(h, 3, 2, "file", O_RDWR);
+    guest_open(g, 0, 2, "file", O_RDWR);
+    rig->tenant.pace[PAYS_WRITE].rate.have = 0;
+    for (uint16_t tag = 0; tag < 4; tag++)
+        guest_send(g, TWRITE, tag, "484r", 2u, (uint64_t)0, 30000u, data, (size_t)30000);
+    guest_send(h, TWRITE, 9, "484r", 2u, (uint64_t)0, 100u, data, (size_t)100);
+    rig_run(rig);
+    tenant_share_leaves(&rig->tenant, 0); /* it drains: they wait */
+    rig_run(rig);
+    assert_false(guest_next(g, &m));
+    tenant_share_cut(&rig->tenant, 0);
+    rig_run(rig);
+    for (uint16_t tag = 0; tag < 4; tag++) {
+        assert_true(guest_next(g, &m));
+        assert_int_equal(m.tag, tag);
+        assert_int_equal(msg_errno(&m), ESTALE);
+    }
+    assert_int_equal(synth_pages_used(rig->rw), 0);
+    assert_false(guest_next(h, &m));
+    later(rig, SECOND / 100); /* whose turn it is now, as if they had never been */
+    assert_int_equal(replies(h), 1);
+    rig_free(rig);
+}
+
+static void
+a_half_sent_write_ends_with_its_share_and_what_follows_is_found(void **state)
+{
+    struct rig *rig = rig_with(0, 0, 0);
+    struct guest *g = guest_new(rig);
+    uint8_t buf[5000];
+    struct msg m;
+
+    (void)state;
+    guest_open(g, 0, 2, "file", O_RDWR);
+    (void)msg_make(buf, sizeof(buf), TWRITE, 1, "484r", 2u, (uint64_t)0, 4000u, data, (size_t)4000);
+    assert_int_equal(guest_bytes(g, buf, 1000), 1000);
+    rig_run(rig);
+    rig_cut(rig, 0);
+    rig_run(rig);
+    assert_true(guest_next(g, &m));
+    assert_int_equal(msg_errno(&m), ESTALE);
+    assert_int_equal(synth_pages_used(rig->rw), 0);
+    assert_int_equal(guest_bytes(g, buf + 1000, 3023), 3023);
+    assert_int_equal(guest_does(g, TGETATTR, "48", 1u, (uint64_t)0), 0);
+    assert_int_equal(guest_does(g, TCLUNK, "4", 2u), 0);
+    assert_int_equal(guest_does(g, TCLUNK, "4", 0u), 0);
+    rig_run(rig);
+    assert_true(synth_ended(rig->rw)); /* nothing holds what is left of it */
+    rig_free(rig);
+}
+
+static void
 what_frees_something_never_waits(void **state)
 {
     struct rig *rig = rig_with(0, 0, 50);
@@ -379,6 +441,8 @@ main(void)
         cmocka_unit_test(a_request_larger_than_a_second_is_worth_is_served),
         cmocka_unit_test(who_waits_can_be_flushed_and_is_never_carried_out),
         cmocka_unit_test(who_waits_ends_with_its_connection_and_with_its_session),
+        cmocka_unit_test(writes_that_wait_end_with_their_share_and_at_no_cost),
+        cmocka_unit_test(a_half_sent_write_ends_with_its_share_and_what_follows_is_found),
         cmocka_unit_test(what_frees_something_never_waits),
         cmocka_unit_test(no_room_when_its_turn_has_come_is_waited_for_too),
         cmocka_unit_test(a_session_without_rates_looks_at_no_clock),
