@@ -163,7 +163,7 @@ vm: all
 	@POSTERN_BIN=$(O) tests/e2e/run
 
 # --- gates and measures --------------------------------------------------------
-.PHONY: lint format bench bench-neighbour fuzz fuzz-run
+.PHONY: lint format bench bench-neighbour bench-scale fuzz fuzz-run
 lint: $(GEN_H)
 	@tools/lint $(O)
 format:
@@ -180,6 +180,11 @@ bench-neighbour:
 	@tools/setup
 	@$(MAKE) --no-print-directory all $(O)/bench/bench
 	@POSTERN_BIN=$(O) bench/neighbour $(BENCH)
+# What grows with tenants, connections, files; BENCH="-n 100 ... -j FILE"
+bench-scale:
+	@tools/setup
+	@$(MAKE) --no-print-directory all $(O)/bench/bench
+	@POSTERN_BIN=$(O) bench/scale $(BENCH)
 
 # --- fuzzing: make fuzz [T=nine] [S=60]; seconds are per target ---------------
 S ?= 60

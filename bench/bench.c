@@ -2,6 +2,7 @@
  * bench [-r ROUNDS] [-m MSIZE] [-w WORKLOAD] [-j FILE] SERVER...
  * bench floor SOCKET
  * bench neighbour ... (neighbour.c)
+ * bench scale ... (scale.c)
  *
  * SERVER is NAME,ADDRESS,ANAME,PID; NAME,ADDRESS,-,PID for one that only
  * answers getattr; or NAME,DIR for the same calls without a server.
@@ -24,6 +25,7 @@
 #include <jansson.h>
 
 #include "bench/bench.h"
+#include "bench/scale.h"
 
 #define SERVERS_MAX 6
 #define ROUNDS_MAX 101
@@ -324,6 +326,8 @@ main(int argc, char **argv)
         return floor_serve(argv[2]);
     if (argc > 1 && strcmp(argv[1], "neighbour") == 0)
         return neighbour(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "scale") == 0)
+        return scale(argc - 1, argv + 1);
     options(argc, argv);
     for (int i = optind; i < argc; i++)
         add_server(argv[i]);

@@ -13,7 +13,7 @@
 
 #include "bench/bench.h"
 
-#define PROCS_MAX 4096
+#define PROCS_MAX 32768
 
 static size_t
 slurp(const char *path, char *buf, size_t room)

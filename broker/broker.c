@@ -171,6 +171,14 @@ broker_sweep_soon(struct broker *b)
 }
 
 static void
+on_turn(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    tenants_turn(ctx);
+}
+
+static void
 on_overdue(evutil_socket_t fd, short what, void *ctx)
 {
     struct broker *b = ctx;
@@ -192,8 +200,9 @@ loop_init(struct broker *b)
     b->sighup = evsignal_new(b->base, SIGHUP, on_hangup, b);
     b->overdue = evtimer_new(b->base, on_overdue, b);
     b->sweep = evtimer_new(b->base, on_sweep, b);
+    b->turn = evtimer_new(b->base, on_turn, b);
     if (b->sigint == NULL || b->sigterm == NULL || b->sighup == NULL || b->overdue == NULL ||
-        b->sweep == NULL)
+        b->sweep == NULL || b->turn == NULL)
         return -ENOMEM;
     if (event_add(b->sigint, NULL) < 0 || event_add(b->sigterm, NULL) < 0 ||
         event_add(b->sighup, NULL) < 0)
@@ -204,7 +213,7 @@ loop_init(struct broker *b)
 static void
 loop_done(struct broker *b)
 {
-    struct event *all[] = {b->sigint, b->sigterm, b->sighup, b->overdue, b->sweep};
+    struct event *all[] = {b->sigint, b->sigterm, b->sighup, b->overdue, b->sweep, b->turn};
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i] != NULL)

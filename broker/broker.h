@@ -31,6 +31,10 @@
 #define CHILD_ID_BLOCK 0x1000u
 #define CHILD_ID_BLOCKS 0xff00u
 
+/* Tenants that start at once: enough to keep the machine busy, and few enough
+ * that each has its children ready long before START_SECONDS are over. */
+#define TENANTS_STARTING_MAX 8
+
 enum broker_times {                         /* seconds */
                     START_SECONDS = 10,     /* a child has to say that it is ready */
                     STOP_SECONDS = 5,       /* killed children have to be gone */
@@ -130,6 +134,7 @@ struct door {
 
 #define TENANT_STATES(X)                                                                           \
     X(DOWN)    /* no children */                                                                   \
+    X(WAITING) /* no children; its turn to start comes when fewer others start */                  \
     X(HELPERS) /* helpers spawned, not all ready */                                                \
     X(WORKER)  /* helpers ready, worker spawned, not ready */                                      \
     X(SERVING) /* guest traffic flows */                                                           \
@@ -162,6 +167,7 @@ struct tenant {
     bool renew;     /* starts again as soon as it has ended */
     bool leaving;   /* the policy has it no more: freed when it is down */
     int64_t since;  /* seconds; when it began to serve */
+    uint64_t turn;  /* while it waits to start: who waits longest has the least */
     int cgroup_fd;  /* owned; -1: none */
     bool no_cgroup; /* it needs one, and goes without */
 };
@@ -177,10 +183,12 @@ struct broker {
     struct cgroup_base cgroups;                        /* owned */
     bool slots[CHILD_ID_BLOCK];                        /* whether a child has this number */
     struct old_plan *old_plans;                        /* owned, a list; reload.c */
-    struct event *sweep;                               /* owned */
+    struct event *sweep, *turn;                        /* owned; by the loop, before long */
     struct control *control;                           /* owned; NULL: none */
     struct event_base *base;                           /* owned */
     struct event *sigint, *sigterm, *sighup, *overdue; /* owned */
+    unsigned starting;                                 /* tenants whose children start */
+    uint64_t turns;                                    /* given out to tenants that wait */
     bool up;                                           /* every tenant has served once */
     bool stopping;
     int exit_code;
@@ -349,7 +357,10 @@ bool limits_oom(struct tenant *t);
 /* tenant.c. tenant_load: 0 or -errno after saying why; then tenant_done() has
  * to come all the same. */
 int tenant_load(struct tenant *t, struct broker *b, const struct plan_tenant *plan);
+/* As soon as fewer than TENANTS_STARTING_MAX others start. */
 void tenant_start(struct tenant *t);
+/* One that waits begins, if it may. */
+void tenants_turn(struct broker *b);
 /* End it, to start at once with what has changed. */
 void tenant_renew(struct tenant *t);
 /* Kill its children; it starts again after a rest unless the broker stops. */

@@ -96,8 +96,9 @@ info_shares(struct control_conn *c, const void *query, struct answer *a)
 /* --- tenants ------------------------------------------------------------------------ */
 
 static const char *const tenant_words[TENANT_STATES_END] = {
-    [TENANT_DOWN] = "down",       [TENANT_HELPERS] = "starting", [TENANT_WORKER] = "starting",
-    [TENANT_SERVING] = "serving", [TENANT_ENDING] = "ending",    [TENANT_RESTING] = "resting",
+    [TENANT_DOWN] = "down",       [TENANT_WAITING] = "starting", [TENANT_HELPERS] = "starting",
+    [TENANT_WORKER] = "starting", [TENANT_SERVING] = "serving",  [TENANT_ENDING] = "ending",
+    [TENANT_RESTING] = "resting",
 };
 
 static void

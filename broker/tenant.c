@@ -15,12 +15,13 @@
 #include "ipc/log.h"
 
 static const bool may_go[TENANT_STATES_END][TENANT_STATES_END] = {
-    [TENANT_DOWN] = {[TENANT_HELPERS] = true},
+    [TENANT_DOWN] = {[TENANT_WAITING] = true},
+    [TENANT_WAITING] = {[TENANT_HELPERS] = true, [TENANT_DOWN] = true},
     [TENANT_HELPERS] = {[TENANT_WORKER] = true, [TENANT_ENDING] = true},
     [TENANT_WORKER] = {[TENANT_SERVING] = true, [TENANT_ENDING] = true},
     [TENANT_SERVING] = {[TENANT_ENDING] = true},
     [TENANT_ENDING] = {[TENANT_RESTING] = true, [TENANT_DOWN] = true},
-    [TENANT_RESTING] = {[TENANT_HELPERS] = true, [TENANT_DOWN] = true},
+    [TENANT_RESTING] = {[TENANT_WAITING] = true, [TENANT_DOWN] = true},
 };
 
 static const char *const state_name[TENANT_STATES_END] = {
@@ -29,13 +30,25 @@ static const char *const state_name[TENANT_STATES_END] = {
 #undef STATE
 };
 
+static bool
+starts(enum tenant_state state)
+{
+    return state == TENANT_HELPERS || state == TENANT_WORKER;
+}
+
 /* The only assignment to t->state in the program. */
 static void
 tenant_go(struct tenant *t, enum tenant_state to)
 {
+    bool did = starts(t->state), does = starts(to);
+
     if (!may_go[t->state][to])
         bug("tenant %s: %s -> %s", t->plan->name, state_name[t->state], state_name[to]);
     t->state = to;
+    t->b->starting += does && !did;
+    t->b->starting -= did && !does;
+    if (to == TENANT_WAITING || (did && !does))
+        event_active(t->b->turn, EV_TIMEOUT, 1);
 }
 
 static void
@@ -82,7 +95,7 @@ tenant_end(struct tenant *t)
     if (t->state == TENANT_DOWN || t->state == TENANT_ENDING)
         return;
     event_del(t->timer);
-    if (t->state == TENANT_RESTING) {
+    if (t->state == TENANT_RESTING || t->state == TENANT_WAITING) {
         tenant_go(t, TENANT_DOWN);
         broker_look(t->b);
         return;
@@ -102,7 +115,7 @@ tenant_end(struct tenant *t)
 void
 tenant_renew(struct tenant *t)
 {
-    if (t->state == TENANT_DOWN || t->state == TENANT_RESTING)
+    if (t->state == TENANT_DOWN || t->state == TENANT_RESTING || t->state == TENANT_WAITING)
         return; /* it will start with whatever it then has */
     t->renew = true;
     if (t->state != TENANT_ENDING)
@@ -124,12 +137,44 @@ tenant_start_failed(struct tenant *t, int code)
 void
 tenant_start(struct tenant *t)
 {
+    t->turn = t->b->turns++;
+    tenant_go(t, TENANT_WAITING);
+}
+
+static struct tenant *
+longest_waiting(const struct broker *b)
+{
+    struct tenant *first = NULL;
+
+    for (struct tenant *t = b->tenants; t != NULL; t = t->next)
+        if (t->state == TENANT_WAITING && (first == NULL || t->turn < first->turn))
+            first = t;
+    return first;
+}
+
+static void
+tenant_begin(struct tenant *t)
+{
     tenant_go(t, TENANT_HELPERS);
     timer_set(t, START_SECONDS);
     if (limits_begin(t) < 0 || shares_start(t) < 0)
         tenant_start_failed(t, EXIT_WORLD);
     else
         tenant_child_ready(t);
+}
+
+/* All at once, a thousand tenants' children would be spawned before any is
+ * heard, and be late before they had their turn on a processor. */
+void
+tenants_turn(struct broker *b)
+{
+    struct tenant *t =
+        b->stopping || b->starting >= TENANTS_STARTING_MAX ? NULL : longest_waiting(b);
+
+    if (t == NULL)
+        return;
+    tenant_begin(t);
+    event_active(b->turn, EV_TIMEOUT, 1);
 }
 
 static const char *

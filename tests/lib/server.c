@@ -28,7 +28,7 @@
 
 #define PATIENCE_MS 15000u
 #define BREATH_MS 10u
-#define CHILDREN_MAX 16
+#define CHILDREN_MAX 64
 #define TEXT_ROOM 65536
 #define PASS_MAX 8
 

@@ -22,6 +22,7 @@
 
 #define ALL_LAYERS 0x7fu
 #define FLOOD 1000
+#define TENANTS 20 /* more than start at once */
 
 /* --- being a child -------------------------------------------------------------- */
 
@@ -249,6 +250,46 @@ a_child_that_says_nothing_is_not_waited_for_forever(void **state)
     assert_non_null(strstr(server_text(s, "err"), "t/rw: was not ready within 10 s"));
 }
 
+/* Each with one share and so with two children. */
+static void
+many_tenants(const struct server *s)
+{
+    char text[TENANTS * 128];
+    size_t n = 0;
+
+    for (int i = 0; i < TENANTS; i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n,
+                              "tenant \"t%d\" { listen \"unix:@/sock%d\" {}\n"
+                              "share \"ro\" { path = \"@/ro\" access = read-only } }\n",
+                              i, i);
+    server_file(s, "many.conf", text);
+}
+
+static void
+more_tenants_than_may_start_at_once_all_serve(void **state)
+{
+    struct server *s = *state;
+
+    many_tenants(s);
+    play(s, "rw", "rw", "rw");
+    server_start(s, (const char *[]){server_path(s, "many.conf"), NULL});
+    server_await_children(s, 2u * TENANTS);
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+    assert_int_equal(access(server_path(s, "sock19"), F_OK), -1);
+}
+
+static void
+a_bad_start_ends_those_that_still_wait_for_theirs(void **state)
+{
+    struct server *s = *state;
+    const char *args[] = {server_path(s, "many.conf"), NULL};
+
+    many_tenants(s);
+    play(s, "S", "rw", "rw");
+    assert_int_equal(server_run(s, "posternd", args), EXIT_SANDBOX);
+    assert_int_equal(access(server_path(s, "sock19"), F_OK), -1);
+}
+
 static void
 without_landlock_only_best_effort_serves(void **state)
 {
@@ -343,6 +384,8 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         CASE(a_bad_start_of_any_child_ends_everything),
         CASE(a_child_that_says_nothing_is_not_waited_for_forever),
+        CASE(more_tenants_than_may_start_at_once_all_serve),
+        CASE(a_bad_start_ends_those_that_still_wait_for_theirs),
         CASE(without_landlock_only_best_effort_serves),
         CASE(lines_of_a_child_are_plain_named_and_few),
         CASE(a_violation_ends_the_tenant_whoever_saw_it),
