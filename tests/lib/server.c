@@ -359,12 +359,16 @@ parent_of(pid_t pid)
     return p == NULL || p[1] == '\0' || p[2] == 'Z' ? -1 : (pid_t)strtol(p + 3, NULL, 10);
 }
 
+/* In the order they were started: counted from their parent's pid, because
+ * the kernel begins again from below when it has given out the last. */
 static int
-by_pid(const void *a, const void *b)
+by_start(const void *a, const void *b, void *parent)
 {
     const struct server_child *x = a, *y = b;
+    const pid_t *from = parent;
+    const uint32_t i = (uint32_t)x->pid - (uint32_t)*from, j = (uint32_t)y->pid - (uint32_t)*from;
 
-    return x->pid < y->pid ? -1 : x->pid > y->pid;
+    return i < j ? -1 : i > j;
 }
 
 size_t
@@ -372,6 +376,7 @@ server_children(const struct server *s, struct server_child *v, size_t room)
 {
     DIR *d = opendir("/proc");
     const struct dirent *e;
+    pid_t parent = s->pid;
     size_t n = 0;
 
     assert_non_null(d);
@@ -379,7 +384,7 @@ server_children(const struct server *s, struct server_child *v, size_t room)
         pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
         char name[64];
 
-        if (pid <= 0 || parent_of(pid) != s->pid || n == room)
+        if (pid <= 0 || parent_of(pid) != parent || n == room)
             continue;
         (void)proc_text(pid, "cmdline", name, sizeof(name));
         v[n++] = (struct server_child){.pid = pid,
@@ -387,7 +392,7 @@ server_children(const struct server *s, struct server_child *v, size_t room)
                                        .helper = strcmp(name, "postern-helper") == 0};
     }
     closedir(d);
-    qsort(v, n, sizeof(*v), by_pid);
+    qsort_r(v, n, sizeof(*v), by_start, &parent);
     return n;
 }
 
