@@ -463,7 +463,7 @@ no_child_outlives_the_broker(void **state)
     assert_true(p.fd >= 0);
     assert_int_equal(kill(broker, SIGKILL), 0);
     assert_int_equal(waitid(P_PID, (id_t)broker, &si, WEXITED), 0);
-    assert_int_equal(poll(&p, 1, 5000), 1);
+    assert_int_equal(poll(&p, 1, 20000), 1);
     assert_int_equal(waitid(P_PIDFD, (id_t)p.fd, &si, WEXITED), 0);
     assert_int_equal(si.si_status, SIGKILL);
     close(p.fd);

@@ -261,7 +261,7 @@ echo(void *arg)
             struct pollfd pfd = {.fd = p->to_helper, .events = POLLIN};
             uint64_t v;
 
-            (void)poll(&pfd, 1, 5000);
+            (void)poll(&pfd, 1, 20000);
             (void)!read(p->to_helper, &v, sizeof(v));
             channel_awake(&p->helper);
         }
@@ -295,7 +295,7 @@ no_wakeup_is_ever_lost(void **state)
             struct pollfd pfd = {.fd = p->to_worker, .events = POLLIN};
             uint64_t v;
 
-            waits += poll(&pfd, 1, 5000) == 0;
+            waits += poll(&pfd, 1, 20000) == 0;
             (void)!read(p->to_worker, &v, sizeof(v));
             channel_awake(&p->worker);
         }
