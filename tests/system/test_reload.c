@@ -173,6 +173,7 @@ a_bad_policy_changes_nothing(void **state)
         server_file(s, "expected", bad[i].text);
         assert_non_null(strstr(peer_text(), server_text(s, "expected")));
         assert_int_equal(server_fds(s->pid), fds);
+        assert_int_equal(truncate(server_path(s, "err"), 0), 0); /* what it said before */
         assert_int_equal(kill(s->pid, SIGHUP), 0);
         server_await_log(s, "reload: nothing changed");
     }
