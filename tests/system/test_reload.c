@@ -72,10 +72,15 @@ setup_rootless(void **state)
     return 0;
 }
 
+/* A connection that it knows. */
 static int
 open_peer(const struct server *s)
 {
-    return s->as_user && geteuid() == 0 ? peer_open_as(s, SERVER_USER, SERVER_USER) : peer_open(s);
+    int fd =
+        s->as_user && geteuid() == 0 ? peer_open_as(s, SERVER_USER, SERVER_USER) : peer_open(s);
+
+    assert_int_equal(peer_share_state(fd, "ro"), POSTERN__V1__SHARE_STATE__SHARE_ADDED);
+    return fd;
 }
 
 /* The report of a reload that succeeds. */
