@@ -35,7 +35,7 @@ def pack(form, values):
 class Client:
     def __init__(self, path, dialect):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
         self.socket.connect(path)
         self.dialect = dialect
         self.tag = 0

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static int
@@ -278,13 +279,15 @@ on_alarm(int sig)
 CLAIM(setlkw_is_interrupted_by_a_signal)
 {
     struct sigaction action = {.sa_handler = on_alarm};
+    /* again and again: the first may come before it waits */
+    struct itimerval each = {.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = 1}};
     int fd = prepared();
 
     OK(set(fd, F_WRLCK, 0, 0));
     AS(NULL)
     {
         OK(sigaction(SIGALRM, &action, NULL));
-        alarm(1);
+        OK(setitimer(ITIMER_REAL, &each, NULL));
         FAILS(lock(fd, F_SETLKW, F_WRLCK, 0, 0), EINTR);
     }
 }
