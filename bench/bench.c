@@ -1,5 +1,5 @@
 /*
- * bench [-r ROUNDS] [-m MSIZE] [-w WORKLOAD] [-j FILE] SERVER...
+ * bench [-r ROUNDS] [-m MSIZE] [-w WORKLOAD] [-d DEPTH] [-j FILE] SERVER...
  * bench floor SOCKET
  * bench neighbour ... (neighbour.c)
  * bench scale ... (scale.c)
@@ -55,6 +55,7 @@ static struct server servers[SERVERS_MAX];
 static size_t nservers;
 static unsigned rounds = 9;
 static uint32_t msize = (1u << 20) + 24;
+static unsigned only_depth; /* 0: each */
 static const char *only, *json_file;
 static json_t *json_rows;
 
@@ -243,6 +244,10 @@ run_workload(const struct workload *w)
     static const size_t conns[] = {4, 16};
     size_t n = w->moves_bytes || w->slow ? 2 : 4;
 
+    if (only_depth != 0) {
+        run(&(struct row){w, 1, only_depth});
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         run(&(struct row){w, 1, n == 2 ? few[i] : depths[i]});
     for (size_t i = 0; w->many_conns && i < 2; i++) {
@@ -278,6 +283,8 @@ add_server(char *spec)
     }
     if (pid != NULL)
         s->npids = process_tree((pid_t)strtol(pid, NULL, 10), s->pids, PIDS_MAX);
+    else
+        s->pids[s->npids++] = getpid();
     nservers++;
 }
 
@@ -287,7 +294,7 @@ say_servers(void)
     for (size_t i = 0; i < nservers; i++) {
         const struct server *s = &servers[i];
 
-        if (s->npids > 0)
+        if (s->dir < 0)
             printf("%s: msize %u, %zu processes, %.1f MiB (PSS)\n", s->name,
                    nc_msize(s->load.conns[0].c), s->npids,
                    (double)memory_bytes(s->pids, s->npids) / (1 << 20));
@@ -301,20 +308,23 @@ options(int argc, char **argv)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "r:m:w:j:")) != -1) {
+    while ((c = getopt(argc, argv, "r:m:w:d:j:")) != -1) {
         if (c == 'r')
             rounds = (unsigned)strtoul(optarg, NULL, 10);
         else if (c == 'm')
             msize = (uint32_t)strtoul(optarg, NULL, 10);
         else if (c == 'w')
             only = optarg;
+        else if (c == 'd')
+            only_depth = (unsigned)strtoul(optarg, NULL, 10);
         else if (c == 'j')
             json_file = optarg;
         else
             exit(2);
     }
-    if (rounds == 0 || rounds > ROUNDS_MAX || optind == argc) {
-        fprintf(stderr, "usage: bench [-r ROUNDS] [-m MSIZE] [-w WORKLOAD] [-j FILE] SERVER...\n");
+    if (rounds == 0 || rounds > ROUNDS_MAX || only_depth > DEPTH_MAX || optind == argc) {
+        fprintf(stderr, "usage: bench [-r ROUNDS] [-m MSIZE] [-w WORKLOAD] [-d DEPTH] [-j FILE] "
+                        "SERVER...\n");
         exit(2);
     }
 }

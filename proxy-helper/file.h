@@ -21,6 +21,7 @@ struct file {
     bool closing;        /* closed by the worker while jobs > 0 */
     bool writable;
     bool set_id;    /* its mode may have set-id bits that a write takes away; IDENTITY_STORED */
+    bool syncing;   /* one of the jobs is an fsync(2) */
     bool may_block; /* reads cannot be tried without waiting here */
 };
 

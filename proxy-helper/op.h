@@ -21,8 +21,8 @@
 #include "ipc/ops.def"
 #undef OP
 
-/* The outcome of a job that came back from the pool: 0 and *ret_rep, or
- * -errno. The file that it kept open may be closed by this. */
+/* The outcome of a job that came back from the pool, for all of its group: 0 and
+ * *ret_rep, or -errno. The file that it kept open may be closed by this. */
 int io_finish(struct share *sh, const struct job *j, const ProtobufCMessage **ret_rep);
 
 #endif

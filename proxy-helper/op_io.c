@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "ipc/log.h"
 #include "ipc/ops.h"
@@ -66,9 +67,9 @@ job_fdatasync(struct job *j)
     j->status = fdatasync(j->fd) < 0 ? -errno : 0;
 }
 
-/* Hand a job to the pool; its answer comes back through io_finish(). */
-static int
-io_start(struct share *sh, struct file *f, const struct job *what)
+/* A job of the request at work, which keeps its file open. */
+static struct job *
+io_job(struct share *sh, struct file *f, const struct job *what)
 {
     struct job *j;
 
@@ -82,7 +83,14 @@ io_start(struct share *sh, struct file *f, const struct job *what)
     j->fd = f->fd;
     j->file = (uint64_t)(f - sh->files.at);
     file_job_begin(f);
-    pool_submit(sh->pool, j);
+    return j;
+}
+
+/* Hand a job to the pool; its answer comes back through io_finish(). */
+static int
+io_start(struct share *sh, struct file *f, const struct job *what)
+{
+    pool_submit(sh->pool, io_job(sh, f, what));
     return OP_LATER;
 }
 
@@ -164,16 +172,60 @@ op_write(struct share *sh, const Postern__V1__WriteReq *req, Postern__V1__WriteR
     return 0;
 }
 
+/*
+ * One fsync(2) at a time on a file: what comes meanwhile may be about data that
+ * it did not see, and waits for the next, which is one call for all of them.
+ */
 int
 op_fsync(struct share *sh, const Postern__V1__FsyncReq *req, Postern__V1__FsyncRep *rep)
 {
     struct file *f;
+    struct job *j;
     int r = file_get(&sh->files, req->file, &f);
 
     (void)rep;
     if (r < 0)
         return r;
-    return io_start(sh, f, &(struct job){.run = req->datasync != 0 ? job_fdatasync : job_fsync});
+    j = io_job(sh, f, &(struct job){.run = req->datasync != 0 ? job_fdatasync : job_fsync});
+    if (f->syncing) {
+        LL_PREPEND2(sh->syncs, j, group);
+        return OP_LATER;
+    }
+    f->syncing = true;
+    pool_submit(sh->pool, j);
+    return OP_LATER;
+}
+
+/* The waiting FSYNCs of a file as one job, or NULL. One of them that wants more
+ * than the data has it for all. */
+static struct job *
+take_syncs(struct share *sh, uint64_t file)
+{
+    struct job *group = NULL, **at = &sh->syncs;
+
+    while (*at != NULL) {
+        struct job *j = *at;
+
+        if (j->file != file) {
+            at = &j->group;
+            continue;
+        }
+        *at = j->group;
+        if (group != NULL && group->run == job_fsync)
+            j->run = job_fsync;
+        LL_PREPEND2(group, j, group);
+    }
+    return group;
+}
+
+static void
+sync_ended(struct share *sh, const struct job *j)
+{
+    struct job *next = take_syncs(sh, j->file);
+
+    sh->files.at[j->file].syncing = next != NULL;
+    if (next != NULL)
+        pool_submit(sh->pool, next);
 }
 
 int
@@ -183,7 +235,10 @@ io_finish(struct share *sh, const struct job *j, const ProtobufCMessage **ret_re
     Postern__V1__WriteRep *write_rep;
     ProtobufCMessage *rep;
 
-    file_job_end(&sh->files, &sh->files.at[j->file]);
+    if (j->frame.op == OP_FSYNC)
+        sync_ended(sh, j);
+    for (const struct job *k = j; k != NULL; k = k->group)
+        file_job_end(&sh->files, &sh->files.at[k->file]);
     arena_reset(&sh->arena);
     rep = msg_new(&sh->arena, op_info(j->frame.op)->rep);
     if (rep == NULL)

@@ -32,6 +32,7 @@ struct job {
     int fd;         /* borrowed from the file, which waits for us */
     int status;     /* 0 or -errno */
     struct job *next;
+    struct job *group; /* more requests that this job answers, linked by group */
 };
 
 /* Start the threads and wait until all of them run; they write wake_fd when a job is done and the

@@ -135,32 +135,33 @@ serve_one(struct serve *s)
     return true;
 }
 
-/* Answer one request that comes back from the pool. false: there is none. */
-static bool
+/* Answer what comes back from the pool. How many requests that was; 0: none. */
+static unsigned
 finish_one(struct serve *s)
 {
-    const ProtobufCMessage *rep;
-    struct job *j = pool_collect(s->sh->pool);
-    struct frame f;
-    int r;
+    const ProtobufCMessage *rep = NULL;
+    struct job *j = pool_collect(s->sh->pool), *next;
+    unsigned n = 0;
+    int r = j != NULL ? io_finish(s->sh, j, &rep) : 0;
 
-    if (j == NULL)
-        return false;
-    f = j->frame;
-    r = io_finish(s->sh, j, &rep);
-    pool_job_put(s->sh->pool, j);
-    reply(s, &f, r, rep);
-    return true;
+    for (; j != NULL; j = next, n++) {
+        const struct frame f = j->frame;
+
+        next = j->group;
+        pool_job_put(s->sh->pool, j);
+        reply(s, &f, r, rep);
+    }
+    return n;
 }
 
 /* A batch: what the pool has done, then what the worker asks. */
 static bool
 serve_batch(struct serve *s)
 {
-    unsigned n = 0;
+    unsigned n = 0, got;
 
-    while (n < BATCH_MAX && finish_one(s))
-        n++;
+    while (n < BATCH_MAX && (got = finish_one(s)) > 0)
+        n += got;
     while (n < BATCH_MAX && !s->parent_gone && serve_one(s))
         n++;
     tell_worker(s);

@@ -36,6 +36,7 @@ struct share {
     struct nodes nodes;
     struct files files;
     struct pool *pool; /* owned; NULL: nothing is handed to threads */
+    struct job *syncs; /* FSYNCs of files that are syncing already; linked by group */
     struct channel ch;
     struct arena arena; /* of the request at work */
     struct call call;

@@ -5,14 +5,90 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/lib/contract.h"
 
 #define MIB (1024u * 1024u)
+
+/* The helper's code in this process calls these for fsync(2) and fdatasync(2);
+ * while the gate is shut, they wait. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t turn;
+    bool shut;
+    unsigned whole, data; /* calls */
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .turn = PTHREAD_COND_INITIALIZER};
+
+static void
+gate_pass(unsigned *count)
+{
+    (void)pthread_mutex_lock(&gate.lock);
+    (*count)++;
+    (void)pthread_cond_broadcast(&gate.turn);
+    while (gate.shut)
+        (void)pthread_cond_wait(&gate.turn, &gate.lock);
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+int
+fsync(int fd)
+{
+    gate_pass(&gate.whole);
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int
+fdatasync(int fd)
+{
+    gate_pass(&gate.data);
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void
+gate_shut(bool shut)
+{
+    (void)pthread_mutex_lock(&gate.lock);
+    gate.shut = shut;
+    if (shut)
+        gate.whole = gate.data = 0;
+    (void)pthread_cond_broadcast(&gate.turn);
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+/* Until so many calls wait there. */
+static void
+gate_await(unsigned n)
+{
+    struct timespec end;
+    int r = 0;
+
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &end), 0);
+    end.tv_sec += IPC_CLIENT_DEADLINE_MS / 1000;
+    (void)pthread_mutex_lock(&gate.lock);
+    while (gate.whole + gate.data < n && r == 0)
+        r = pthread_cond_timedwait(&gate.turn, &gate.lock, &end);
+    (void)pthread_mutex_unlock(&gate.lock);
+    assert_int_equal(r, 0);
+}
+
+static void
+gate_counted(unsigned whole, unsigned data)
+{
+    unsigned got[2];
+
+    (void)pthread_mutex_lock(&gate.lock);
+    got[0] = gate.whole;
+    got[1] = gate.data;
+    (void)pthread_mutex_unlock(&gate.lock);
+    assert_int_equal(got[0], whole);
+    assert_int_equal(got[1], data);
+}
 
 static uint64_t
 new_file(struct contract *c, const char *name, uint64_t *ret_node)
@@ -188,6 +264,67 @@ a_file_closed_while_the_pool_works_on_it_closes_after(void **state)
     }
 }
 
+/* A server whose calls wait would not end. */
+static int
+gate_teardown(void **state)
+{
+    gate_shut(false);
+    return contract_teardown(state);
+}
+
+static void
+send_fsyncs(struct contract *c, uint64_t file, unsigned n, bool one_is_whole)
+{
+    Postern__V1__FsyncReq sync = POSTERN__V1__FSYNC_REQ__INIT;
+
+    sync.file = file;
+    for (unsigned i = 0; i < n; i++) {
+        sync.datasync = !one_is_whole || i != n / 2;
+        (void)ipc_client_send(&c->client, OP_FSYNC, &sync.base, 0, 0);
+    }
+}
+
+/*
+ * What comes while a file is being written to the disk waits for that and is
+ * then one call: of the stronger kind if one asked for it. Another file does not
+ * wait.
+ */
+static void
+fsyncs_of_a_file_that_wait_are_one_call_for_all(void **state)
+{
+    struct contract *c = *state;
+    Postern__V1__GetattrReq get = POSTERN__V1__GETATTR_REQ__INIT;
+    uint64_t n[2], f, other;
+
+    if (contract_is_sandboxed())
+        return; /* its calls do not pass here */
+    f = new_file(c, "f", &n[0]);
+    other = new_file(c, "other", &n[1]);
+    for (unsigned whole = 0; whole < 2; whole++) {
+        gate_shut(true);
+        send_fsyncs(c, f, 1, false);
+        gate_await(1);
+        send_fsyncs(c, f, 20, whole != 0);
+        send_fsyncs(c, other, 1, false);
+        get.node = n[0];
+        (void)ipc_client_send(&c->client, OP_GETATTR, &get.base, 0, 0);
+        assert_int_equal(ipc_client_recv(&c->client, NULL), 0);
+        assert_int_equal(c->client.got.op, OP_GETATTR); /* so all were taken */
+        gate_await(2);
+        assert_false(ipc_client_ready(&c->client));
+        gate_shut(false);
+        for (unsigned i = 0; i < 22; i++) {
+            assert_int_equal(ipc_client_recv(&c->client, NULL), 0);
+            assert_int_equal(c->client.got.op, OP_FSYNC);
+        }
+        gate_counted(whole, 3 - whole);
+    }
+    close_file(c, f);
+    close_file(c, other);
+    forget(c, n[0], 1);
+    forget(c, n[1], 1);
+}
+
 static void
 slow_and_quick_requests_in_flight_are_all_answered(void **state)
 {
@@ -262,6 +399,8 @@ main(void)
         CLAIM(directories_are_not_read_as_data),
         CLAIM(fsync_takes_both_kinds_and_refuses_a_closed_file),
         CLAIM(a_file_closed_while_the_pool_works_on_it_closes_after),
+        cmocka_unit_test_setup_teardown(fsyncs_of_a_file_that_wait_are_one_call_for_all,
+                                        contract_setup, gate_teardown),
         CLAIM(slow_and_quick_requests_in_flight_are_all_answered),
         CLAIM(a_flood_gets_every_reply_once),
     };
