@@ -1,7 +1,7 @@
 /*
  * A storm: connections that send everything at once at the same few files and
- * fids, in all three dialects, while the host swaps a directory of the share for
- * a symlink that leads out of it, to a canary.
+ * fids, in all three dialects, while the host swaps directories and a file of the
+ * share for symlinks that lead out of it, to a canary.
  *
  * No byte of the canary may come back and none may change, whatever is asked;
  * every request has one answer, of its type or an error that a file system
@@ -26,7 +26,7 @@ struct storm {
 
 struct storm_counts {
     uint64_t requests, refused; /* of these answered with an error */
-    uint64_t swaps;             /* directory and symlink */
+    uint64_t swaps;             /* of one of these and its symlink */
     uint64_t links_met;         /* answers that showed the symlink in its place */
     uint64_t locks, waits;      /* granted; of these to who had asked to wait */
     unsigned in_vain;           /* messages that in one dialect never succeeded; said on stdout */
