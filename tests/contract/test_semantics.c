@@ -226,6 +226,46 @@ what_is_made_in_a_setgid_directory_gets_its_group(void **state)
     (void)contract_close(c);
 }
 
+/* Who runs it would be of a group that its maker is not in, wherever policy lets
+ * guests set such bits. */
+static void
+no_setgid_program_of_a_foreign_group_is_made(void **state)
+{
+    struct contract *c = contract_open(
+        &(struct contract_options){.no_idmap = true, .allow_set_id = true, .prepare = let_in});
+    Postern__V1__CreateReq req = POSTERN__V1__CREATE_REQ__INIT;
+    Postern__V1__MknodReq node = POSTERN__V1__MKNOD_REQ__INIT;
+    const Postern__V1__CreateRep *rep;
+    uint64_t n, f;
+
+    (void)state;
+    if (!contract_is_sandboxed()) { /* root is in every group */
+        (void)contract_close(c);
+        return;
+    }
+    host_mkdir(c, "d");
+    assert_int_equal(fchownat(c->root, "d", 0, OTHER_ID, 0), 0);
+    assert_int_equal(fchmodat(c->root, "d", 02777, 0), 0);
+    req.dir = node.dir = walk_to(c, NODE_ROOT, "d");
+    req.name = msg_bytes("f", 1);
+    node.name = msg_bytes("n", 1);
+    req.mode = 02775;
+    node.mode = S_IFREG | 02775;
+    assert_int_equal(ask_create(&c->client, &req, &rep), 0);
+    n = rep->node;
+    f = rep->file;
+    assert_int_equal(host_stat(c, "d/f").st_gid, OTHER_ID);
+    assert_int_equal(host_stat(c, "d/f").st_mode, S_IFREG | 0775);
+    (void)chmod_node(c, n, 02775);
+    assert_int_equal(host_stat(c, "d/f").st_mode, S_IFREG | 0775);
+    close_file(c, f);
+    forget(c, n, 1);
+    assert_int_equal(ask_mknod(&c->client, &node, NULL), 0);
+    assert_int_equal(host_stat(c, "d/n").st_mode, S_IFREG | 0775);
+    forget(c, req.dir, 1);
+    (void)contract_close(c);
+}
+
 static void
 setgid_and_sticky_can_be_set_on_directories(void **state)
 {
@@ -546,6 +586,7 @@ main(void)
         cmocka_unit_test(an_open_file_keeps_its_node_alive_when_fds_are_few),
         CLAIM(a_removed_directory_is_empty_for_good),
         cmocka_unit_test(what_is_made_in_a_setgid_directory_gets_its_group),
+        cmocka_unit_test(no_setgid_program_of_a_foreign_group_is_made),
         CLAIM(setgid_and_sticky_can_be_set_on_directories),
         cmocka_unit_test(in_a_sticky_directory_only_the_owner_removes),
         CLAIM(set_id_bits_fall_when_a_file_is_changed),
