@@ -37,6 +37,7 @@
 
 enum broker_times {                         /* seconds */
                     START_SECONDS = 10,     /* a child has to say that it is ready */
+                    LATE_SECONDS = 3,       /* then a tenant starts without a run-time share */
                     STOP_SECONDS = 5,       /* killed children have to be gone */
                     BACKOFF_FIRST = 1,      /* before a tenant starts again, doubling ... */
                     BACKOFF_MOST = 30,      /* ... up to this ... */
@@ -67,7 +68,7 @@ struct child {
 #define SHARE_STATES(X)                                                                            \
     X(RESERVED) /* its directory is checked and held; no process */                                \
     X(HELPER)   /* helper spawned, not ready */                                                    \
-    X(READY)    /* helper ready; the worker, which starts, knows nothing yet */                    \
+    X(READY)    /* helper ready; the worker, which may start, knows nothing yet */                 \
     X(JOINING)  /* helper ready; the worker was told, and does not serve it yet */                 \
     X(ADDED)    /* guests are served */                                                            \
     X(FAILED)   /* its helper ended; guests get EIO */                                             \
@@ -105,6 +106,7 @@ struct offer {
     bool wanted;             /* served whenever its tenant is */
     int number;              /* by which the worker knows it, place in t->numbered; else -1 */
     bool leaving;            /* the worker was told to let it go */
+    bool late;               /* made at run time; its tenant, which starts, waits no longer */
     struct event *timer;     /* owned; of a state that has to end */
     struct plan_share *own;  /* owned; of a share made at run time; NULL: the policy has it */
     char *settings;          /* owned; as it was asked for; NULL: the policy has it */

@@ -141,12 +141,19 @@ tell_gone(struct offer *o)
 
 /* --- ending ------------------------------------------------------------------------ */
 
+static bool
+tenant_is_up(const struct tenant *t)
+{
+    return t->state == TENANT_HELPERS || t->state == TENANT_WORKER || t->state == TENANT_SERVING;
+}
+
 /* Its helper is dead: where that leaves it. May free it. */
 static void
 share_settle(struct offer *o)
 {
-    if (o->wanted && o->t->state == TENANT_SERVING) {
+    if (o->wanted && tenant_is_up(o->t)) {
         share_go(o, SHARE_FAILED);
+        control_outcome(o, o->result, false);
         return;
     }
     control_outcome(o, o->result, true);
@@ -218,6 +225,14 @@ on_timer(evutil_socket_t fd, short what, void *ctx)
 
     (void)fd;
     (void)what;
+    if (o->t->state != TENANT_SERVING && o->state == SHARE_HELPER && !o->late) {
+        log_warn("tenant %s: starts without share %s, whose helper is not ready after %d s",
+                 o->t->plan->name, o->plan->name, LATE_SECONDS);
+        o->late = true;
+        timer_set(o, (START_SECONDS - LATE_SECONDS) * 1000);
+        tenant_child_ready(o->t);
+        return;
+    }
     if (o->state == SHARE_DRAINING) {
         log_error("tenant %s: its worker did not let share %s go within %d s; taken from it",
                   o->t->plan->name, o->plan->name, START_SECONDS);
@@ -291,6 +306,8 @@ share_restart(struct offer *o)
         share_broken(o, what);
     else if (share_start(o) < 0)
         share_broken(o, "its helper could not be started");
+    else
+        timer_set(o, LATE_SECONDS * 1000);
     return 0;
 }
 
@@ -321,24 +338,19 @@ share_start(struct offer *o)
     }
     o->why[0] = '\0';
     o->result = 0;
+    o->late = false;
     share_go(o, SHARE_HELPER);
     if (o->t->state == TENANT_SERVING)
         timer_set(o, START_SECONDS * 1000);
     return 0;
 }
 
-void
-share_helper_ready(struct offer *o)
+/* The worker serves already: tell it of one share more. */
+static void
+share_join(struct offer *o)
 {
     int number = number_free(o->t);
 
-    if (o->state != SHARE_HELPER)
-        return;
-    if (o->t->state != TENANT_SERVING) {
-        share_go(o, SHARE_READY);
-        tenant_child_ready(o->t);
-        return;
-    }
     if (number < 0) {
         why(o, "the tenant's worker holds all numbers of shares");
         share_failed(o);
@@ -348,6 +360,19 @@ share_helper_ready(struct offer *o)
     share_go(o, SHARE_JOINING);
     timer_set(o, START_SECONDS * 1000);
     (void)tell_added(o);
+}
+
+void
+share_helper_ready(struct offer *o)
+{
+    if (o->state != SHARE_HELPER)
+        return;
+    if (o->t->state == TENANT_SERVING) {
+        share_join(o);
+        return;
+    }
+    share_go(o, SHARE_READY);
+    tenant_child_ready(o->t);
 }
 
 static void
@@ -364,7 +389,7 @@ bool
 shares_ready(const struct tenant *t)
 {
     for (const struct offer *o = t->offers; o != NULL; o = o->next)
-        if (o->state == SHARE_HELPER || (o->state == SHARE_ENDING && o->wanted))
+        if ((o->state == SHARE_HELPER && !o->late) || (o->state == SHARE_ENDING && o->wanted))
             return false;
     return true;
 }
@@ -392,12 +417,27 @@ shares_number(struct tenant *t)
     return n;
 }
 
+/* One whose helper was ready only after the worker's start. */
+static struct offer *
+ready_late(const struct tenant *t)
+{
+    struct offer *o = t->offers;
+
+    while (o != NULL && o->state != SHARE_READY)
+        o = o->next;
+    return o;
+}
+
 void
 shares_join(struct tenant *t)
 {
+    struct offer *late;
+
     for (struct offer *o = t->offers; o != NULL; o = o->next)
         if (o->state == SHARE_JOINING)
             share_added(o);
+    while (t->state == TENANT_SERVING && (late = ready_late(t)) != NULL)
+        share_join(late);
 }
 
 /* --- what children say ----------------------------------------------------------------- */
@@ -471,8 +511,9 @@ share_helper_ended(struct offer *o, int code)
         share_settle(o); /* o may be no more */
         tenant_child_ready(t);
         tenant_child_ended(t, NULL, code);
-    } else if (code == EXIT_VIOLATION) {
-        /* a helper that saw a violation says that the worker is broken */
+    } else if (code == EXIT_VIOLATION && o->number >= 0) {
+        /* a helper that saw a violation says that the worker, which has its
+         * channel, is broken */
         tenant_child_ended(t, &t->worker, code);
     } else if (o->state == SHARE_ADDED) {
         share_broke(o);

@@ -228,7 +228,7 @@ static const struct child *
 not_ready(const struct tenant *t)
 {
     for (const struct offer *o = t->offers; o != NULL; o = o->next)
-        if (o->state == SHARE_HELPER)
+        if (o->state == SHARE_HELPER && !o->late)
             return &o->helper;
     return &t->worker;
 }

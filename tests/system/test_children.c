@@ -5,6 +5,7 @@
  */
 #include "tests/lib/test.h"
 
+#include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,10 +15,12 @@
 #include <unistd.h>
 
 #include "ipc/boot.h"
+#include "ipc/control.h"
 #include "ipc/fd.h"
 #include "ipc/limits.h"
 #include "ipc/log.h"
 #include "sandbox/sandbox.h"
+#include "tests/lib/control_peer.h"
 #include "tests/lib/server.h"
 
 #define ALL_LAYERS 0x7fu
@@ -48,6 +51,29 @@ wait_for_broker(void)
 
     while (recv(BOOT_FD, &c, 1, 0) > 0)
         ;
+}
+
+static void
+serve_what_is_added(void)
+{
+    struct pollfd p = {.fd = BOOT_FD, .events = POLLIN};
+    Postern__V1__ToChild *in;
+    int fds[SHARE_FDS];
+    size_t nfds;
+
+    while (poll(&p, 1, -1) == 1 && to_child_recv_fds(BOOT_FD, &in, fds, &nfds) == 1) {
+        Postern__V1__FromChild m = POSTERN__V1__FROM_CHILD__INIT;
+        Postern__V1__ShareServed served = POSTERN__V1__SHARE_SERVED__INIT;
+
+        for (size_t i = 0; i < nfds; i++)
+            close(fds[i]);
+        if (in->share_added != NULL) {
+            served.share = in->share_added->share;
+            m.share_served = &served;
+            (void)from_child_send(BOOT_FD, &m);
+        }
+        to_child_free(in);
+    }
 }
 
 static void
@@ -134,6 +160,9 @@ act(char what, const char *profile)
     case 'w':
         wait_for_broker();
         break;
+    case 'a':
+        serve_what_is_added();
+        break;
     case 'V':
         _exit(EXIT_VIOLATION);
     case 'B':
@@ -157,6 +186,20 @@ profile_of(const Postern__V1__Boot *b)
     return b->helper->read_only ? "helper-ro" : "helper-rw";
 }
 
+/* What a share's own file says goes before what all helpers of its kind do. */
+static FILE *
+script_of(const Postern__V1__Boot *b)
+{
+    char name[32];
+    FILE *f = NULL;
+
+    if (b->helper != NULL) {
+        (void)snprintf(name, sizeof(name), "%s.does", b->helper->share);
+        f = fopen(beside(name), "re");
+    }
+    return f != NULL ? f : fopen(beside(b->worker != NULL ? "worker.does" : profile_of(b)), "re");
+}
+
 static int
 be_a_child(const char *name)
 {
@@ -169,7 +212,7 @@ be_a_child(const char *name)
     if (boot_recv(&b, fds, CHILD_FDS_MAX, &nfds) < 0)
         return 1;
     log_to(LOG_TO_BROKER, name);
-    f = fopen(beside(b->worker != NULL ? "worker.does" : profile_of(b)), "re");
+    f = script_of(b);
     if (f == NULL || fgets(script, sizeof(script), f) == NULL)
         return 1;
     for (size_t i = 0; script[i] != '\0'; i++)
@@ -378,6 +421,78 @@ any_other_end_of_a_helper_costs_its_share(void **state)
     }
 }
 
+/* --- shares made at run time, when their tenant starts again ---------------------- */
+
+static pid_t
+worker_pid(const struct server *s)
+{
+    struct server_child v[8];
+
+    for (size_t i = 0, n = server_children(s, v, COUNT(v)); i < n; i++)
+        if (v[i].worker)
+            return v[i].pid;
+    fail_msg("there is no worker");
+    return -1;
+}
+
+/* Two shares come, "one" and "two"; then the worker dies, and their helpers do
+ * as they are told. A conversation with the server. */
+static int
+start_again_with(struct server *s, const char *one, const char *two)
+{
+    char settings[128];
+    int fd;
+
+    (void)snprintf(settings, sizeof(settings), "path = \"%s\" access = read-only",
+                   server_path(s, "ro"));
+    server_file(s, "more.conf",
+                "control \"unix:@/control\" { }\n"
+                "tenant \"t\" { listen \"unix:@/sock\" { protocol = 9p }\n"
+                "share \"rw\" { path = \"@/rw\" access = read-write } }\n");
+    play(s, "rw", "rw", "ra");
+    server_start(s, (const char *[]){server_path(s, "more.conf"), NULL});
+    fd = peer_open(s);
+    assert_int_equal(peer_add(fd, "r1", "one", settings), 0);
+    assert_int_equal(peer_add(fd, "r2", "two", settings), 0);
+    server_file(s, "one.does", one);
+    server_file(s, "two.does", two);
+    assert_int_equal(kill(worker_pid(s), SIGKILL), 0);
+    server_await_log(s, "tenant t: starts again in 1 s");
+    return fd;
+}
+
+static void
+a_violation_before_it_was_ready_costs_its_share(void **state)
+{
+    struct server *s = *state;
+    int fd = start_again_with(s, "V", "gw");
+
+    peer_await_state(fd, "rw", POSTERN__V1__SHARE_STATE__SHARE_ADDED);
+    peer_await_state(fd, "one", POSTERN__V1__SHARE_STATE__SHARE_FAILED);
+    peer_await_state(fd, "two", POSTERN__V1__SHARE_STATE__SHARE_FAILED);
+    assert_int_equal(count(server_text(s, "err"), "starts again in"), 1);
+    close(fd);
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+}
+
+static void
+a_helper_that_hangs_keeps_only_its_share_down(void **state)
+{
+    struct server *s = *state;
+    int fd = start_again_with(s, "frw", "w");
+
+    server_await_log(s, "tenant t: starts without share one");
+    server_file(s, "go", "");
+    peer_await_state(fd, "rw", POSTERN__V1__SHARE_STATE__SHARE_ADDED);
+    peer_await_state(fd, "one", POSTERN__V1__SHARE_STATE__SHARE_ADDED);
+    peer_await_state(fd, "two", POSTERN__V1__SHARE_STATE__SHARE_FAILED);
+    assert_int_equal(count(server_text(s, "err"), "starts again in"), 1);
+    assert_int_equal(peer_remove(fd, "r2", 0), 0);
+    assert_int_equal(peer_share_state(fd, "two"), -1);
+    close(fd);
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -391,6 +506,8 @@ main(int argc, char **argv)
         CASE(lines_of_a_child_are_plain_named_and_few),
         CASE(a_violation_ends_the_tenant_whoever_saw_it),
         CASE(any_other_end_of_a_helper_costs_its_share),
+        CASE(a_violation_before_it_was_ready_costs_its_share),
+        CASE(a_helper_that_hangs_keeps_only_its_share_down),
     };
 
     if (argc > 0 && strncmp(argv[0], "postern-", 8) == 0)
