@@ -111,6 +111,8 @@ void reservation_drop(struct tenant *t, struct reservation *r);
 
 /* --- delegate.c ------------------------------------------------------------------------ */
 
+/* By the ids that the policy's names had when it was read: name services are
+ * slow, and nothing here may wait for them. */
 bool delegate_of(const struct caller *who, const struct plan_tenant *t);
 /* Nothing of that share would give away more than who has himself. 0 with the
  * directory as he finds it, or -errno and the reason. */

@@ -11,7 +11,6 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/openat2.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/syscall.h>
@@ -36,11 +35,10 @@ bool
 delegate_of(const struct caller *who, const struct plan_tenant *t)
 {
     for (size_t i = 0; i < t->delegates.n; i++) {
-        const char *name = t->delegates.at[i];
-        const struct group *g = name[0] == '@' ? getgrnam(name + 1) : NULL;
-        const struct passwd *p = name[0] == '@' ? NULL : getpwnam(name);
+        const bool group = t->delegates.at[i][0] == '@';
+        const uint32_t id = t->delegate_ids[i];
 
-        if ((g != NULL && is_in(who, g->gr_gid)) || (p != NULL && who->uid == p->pw_uid))
+        if (group ? is_in(who, id) : who->uid == id)
             return true;
     }
     return false;

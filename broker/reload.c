@@ -208,7 +208,7 @@ tenant_added(struct reload *rl, const struct plan_change *c, struct prepared *p)
     tenant_start(t);
 }
 
-/* Who may add and remove shares is looked up whenever it is asked for. */
+/* Who may add and remove shares is asked of the plan that there is. */
 static void
 tenant_set(struct reload *rl, const struct plan_change *c, struct prepared *p)
 {

@@ -99,7 +99,8 @@ struct plan_tenant {
     struct plan_limits limits;
     bool best_effort;           /* sandbox = best-effort */
     struct plan_list delegates; /* users "NAME", groups "@NAME" that may add and remove shares */
-    const char *file;           /* as in plan_listen */
+    uint32_t delegate_ids[DELEGATES_MAX]; /* of each, as it was when the policy was read */
+    const char *file;                     /* as in plan_listen */
     unsigned line;
 };
 

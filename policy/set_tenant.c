@@ -66,9 +66,14 @@ set_delegates(struct errors *e, const struct setting_row *row, const struct sett
               void *target)
 {
     struct plan_tenant *t = target;
+    const size_t n = t->delegates.n;
+    uint32_t id = 0;
 
-    if (!setting_is_empty_list(s) && value_delegate(e, s->at, row->name, s->value))
-        list_add(e, row, s, &t->delegates, DELEGATES_MAX);
+    if (setting_is_empty_list(s) || !value_delegate(e, s->at, row->name, s->value, &id))
+        return;
+    list_add(e, row, s, &t->delegates, DELEGATES_MAX);
+    if (t->delegates.n > n)
+        t->delegate_ids[n] = id;
 }
 
 _Static_assert(sizeof(unsigned) == sizeof(uint32_t), "small limits are stored as a uint32_t");

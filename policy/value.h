@@ -69,8 +69,9 @@ bool value_groups(struct errors *e, struct where at, const char *what, const cha
 bool value_component(struct errors *e, struct where at, const char *what, const char *s);
 /* "a/b": below a directory, plain. */
 bool value_relative(struct errors *e, struct where at, const char *what, const char *s);
-/* "NAME" of a user, "@NAME" of a group, that this machine has. */
-bool value_delegate(struct errors *e, struct where at, const char *what, const char *s);
+/* "NAME" of a user, "@NAME" of a group, that this machine has; *ret is its id. */
+bool value_delegate(struct errors *e, struct where at, const char *what, const char *s,
+                    uint32_t *ret);
 /* What was asked for by name must not look like an id. */
 bool is_share_id(const char *s);
 

@@ -152,23 +152,29 @@ value_relative(struct errors *e, struct where at, const char *what, const char *
 _Static_assert(PROTECT_LEN_MAX == 511 && NAME_LEN_MAX == 255, "texts above say so");
 
 static bool
-user_exists(const char *name, char *room)
+user_id(const char *name, char *room, uint32_t *ret)
 {
     struct passwd pw, *found = NULL;
 
-    return getpwnam_r(name, &pw, room, NSS_ROOM, &found) == 0 && found != NULL;
+    if (getpwnam_r(name, &pw, room, NSS_ROOM, &found) != 0 || found == NULL)
+        return false;
+    *ret = pw.pw_uid;
+    return true;
 }
 
 static bool
-group_exists(const char *name, char *room)
+group_id(const char *name, char *room, uint32_t *ret)
 {
     struct group gr, *found = NULL;
 
-    return getgrnam_r(name, &gr, room, NSS_ROOM, &found) == 0 && found != NULL;
+    if (getgrnam_r(name, &gr, room, NSS_ROOM, &found) != 0 || found == NULL)
+        return false;
+    *ret = gr.gr_gid;
+    return true;
 }
 
 bool
-value_delegate(struct errors *e, struct where at, const char *what, const char *s)
+value_delegate(struct errors *e, struct where at, const char *what, const char *s, uint32_t *ret)
 {
     bool group = s[0] == '@';
     const char *name = s + group;
@@ -178,7 +184,7 @@ value_delegate(struct errors *e, struct where at, const char *what, const char *
         e->no_memory = true;
         return false;
     }
-    if (name[0] != '\0' && (group ? group_exists(name, room) : user_exists(name, room)))
+    if (name[0] != '\0' && (group ? group_id(name, room, ret) : user_id(name, room, ret)))
         return true;
     errors_add(e, at, "%s %s, expected a user of this machine, or \"@\" and a group of it", what,
                Q(s));

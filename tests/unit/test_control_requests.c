@@ -162,6 +162,28 @@ what_was_only_tried_is_forgotten_when_it_fails(void **state)
     reservations_done(&t);
 }
 
+/* No name service knows these names: nobody is asked about them. */
+static void
+a_delegate_is_known_without_asking_for_his_name(void **state)
+{
+    char *names[] = {(char[]){"no.such.user"}, (char[]){"@no.such.group"}};
+    struct plan_tenant t = {.delegates = {names, 2}, .delegate_ids = {1001, 2002}};
+    struct caller who = {.uid = 1001, .gid = 7};
+
+    (void)state;
+    assert_true(delegate_of(&who, &t));
+    who.uid = 2002; /* a group's id is no user's */
+    assert_false(delegate_of(&who, &t));
+    who.gid = 1001;
+    assert_false(delegate_of(&who, &t));
+    who.groups[0] = 2002;
+    who.ngroups = 1;
+    assert_true(delegate_of(&who, &t));
+    who.ngroups = 0;
+    who.gid = 2002;
+    assert_true(delegate_of(&who, &t));
+}
+
 int
 main(void)
 {
@@ -172,6 +194,7 @@ main(void)
         cmocka_unit_test(reservation_ids_are_plain_words),
         cmocka_unit_test(removed_reservations_make_room_and_others_do_not),
         cmocka_unit_test(what_was_only_tried_is_forgotten_when_it_fails),
+        cmocka_unit_test(a_delegate_is_known_without_asking_for_his_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

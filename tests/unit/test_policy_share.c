@@ -6,6 +6,7 @@
 #include "tests/lib/test.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -314,6 +315,22 @@ names_are_protected_hidden_and_singled_out(void **state)
 }
 
 static void
+delegates_are_known_by_their_ids(void **state)
+{
+    const struct passwd *nobody = getpwnam("nobody");
+    struct plan *p;
+
+    (void)state;
+    assert_non_null(nobody);
+    p = plan_of(IN_T("delegates = { nobody, \"@root\", root }"));
+    assert_int_equal(p->tenants[0].delegates.n, 3);
+    assert_int_equal(p->tenants[0].delegate_ids[0], nobody->pw_uid);
+    assert_int_equal(p->tenants[0].delegate_ids[1], 0);
+    assert_int_equal(p->tenants[0].delegate_ids[2], 0);
+    plan_free(p);
+}
+
+static void
 limits_have_no_ceiling_of_32_bits(void **state)
 {
     struct plan *p = plan_of(LIMITS("memory = 6G processes = 100 cpu-weight = 50 read-rate = 5G "
@@ -554,6 +571,7 @@ main(void)
         cmocka_unit_test(shares_of_one_tenant_may_have_the_same_ids),
         cmocka_unit_test(the_other_identities_have_their_settings),
         cmocka_unit_test(names_are_protected_hidden_and_singled_out),
+        cmocka_unit_test(delegates_are_known_by_their_ids),
         cmocka_unit_test(limits_have_no_ceiling_of_32_bits),
         cmocka_unit_test(without_settings_nothing_is_limited_or_delegated),
         cmocka_unit_test(control_and_delegates_are_read),
