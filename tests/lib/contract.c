@@ -96,6 +96,12 @@ contract_channel(const struct contract *c)
     return (struct contract_channel){c->on->memfd, c->on->to_helper, c->on->to_worker};
 }
 
+struct contract_process
+contract_process(const struct contract *c)
+{
+    return (struct contract_process){c->on->pid, c->on->boot[0]};
+}
+
 bool
 contract_limits_fds(void)
 {
@@ -401,6 +407,13 @@ contract_wait(struct contract *c)
     }
     fail_msg("the server did not end");
     return -1;
+}
+
+int
+contract_end(struct contract *c)
+{
+    clean_fd(&c->on->boot[0]);
+    return contract_wait(c);
 }
 
 /* By fds: some trees here are deeper than a path may be long. */

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "ipc/share.h"
 #include "tests/lib/ipc_client.h"
@@ -75,6 +76,12 @@ struct contract_channel {
     int memfd, to_helper, to_worker;
 };
 struct contract_channel contract_channel(const struct contract *c);
+/* The process that serves it (asked to be one), and the broker's end of its fd 3. */
+struct contract_process {
+    pid_t pid;
+    int boot;
+};
+struct contract_process contract_process(const struct contract *c);
 /* True when node_fds of the options counts. */
 bool contract_limits_fds(void);
 /* Stop serving and return what the server still held, then remove the
@@ -83,6 +90,8 @@ struct contract_counts contract_close(struct contract *c);
 /* Asked to be a process: wait for it and return its exit status, 128 + n when
  * signal n ended it. contract_close() comes after. */
 int contract_wait(struct contract *c);
+/* The same once the broker has said that it is over, if it did not end before. */
+int contract_end(struct contract *c);
 
 /* cmocka: a fixture with the default options, and its end, which asserts that
  * nothing but the root is held. */
