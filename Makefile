@@ -190,16 +190,26 @@ bench-scale:
 S ?= 60
 T ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 $(O)/fuzz/helper: FUZZ_LD = -Wl,--wrap=violation # an input must not end the program
+FUZZ_ARCHIVES = $(TEST_ARCHIVES)
+STAGE_WRAPS = spawn_child waitid share_mount_clone getsockopt announce bug # tests/lib/stage.h
+$(O)/fuzz/control: FUZZ_LD = $(STAGE_WRAPS:%=-Wl,--wrap=%)
+$(O)/fuzz/control: FUZZ_ARCHIVES = $(filter-out %/worker.a,$(TEST_ARCHIVES)) # has other tenants
 $(O)/fuzz/%: $(O)/obj/tests/fuzz/fuzz_%.o $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	@$(CC) $(CFLAGS) -fsanitize=fuzzer $(FUZZ_LD) -o $@ $< -Wl,--start-group $(TEST_ARCHIVES) -Wl,--end-group \
+	@$(CC) $(CFLAGS) -fsanitize=fuzzer $(FUZZ_LD) -o $@ $< -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group \
 	    $(TEST_LIBS)
 fuzz:
 	@$(MAKE) --no-print-directory O=$(O)-fuzz CC=clang SAN=fuzzer-no-link,address,undefined \
 	    fuzz-run T="$(T)" S=$(S)
 fuzz-run: $(T:%=$(O)/fuzz/%)
 	@tools/fuzz $(S) $^
+
+# --- proof: make prove; not part of check, whose machine lacks the tools --------
+.PHONY: prove
+prove:
+	@tools/setup prove
+	@tools/prove
 
 # --- install: DESTDIR= and PREFIX= as usual -----------------------------------------
 UNITDIR ?= $(PREFIX)/lib/systemd/system

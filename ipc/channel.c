@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "ipc/fd.h"
+#include "ipc/record.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -46,12 +47,6 @@ struct ring_shared {
 _Static_assert((RING_BYTES & (RING_BYTES - 1)) == 0, "ring positions wrap with the type");
 _Static_assert(FRAME_MAX < RING_BYTES / 4, "several of the largest records fit");
 _Static_assert(2 * sizeof(struct ring_shared) <= HEAD_BYTES, "one page holds both");
-
-static uint32_t
-padded(uint32_t n)
-{
-    return (n + 7u) & ~7u;
-}
 
 int
 channel_create(void)
@@ -175,7 +170,7 @@ channel_commit(struct channel *ch, const struct frame *f, size_t n)
 
     head.size = (uint32_t)(sizeof(head) + n);
     memcpy(ring_at(&ch->tx), &head, sizeof(head));
-    ch->tx.pos += padded(head.size);
+    ch->tx.pos += record_room(head.size);
     atomic_store_explicit(&ch->tx.sh->head, ch->tx.pos, memory_order_release);
     ch->dirty = true;
 }
@@ -187,7 +182,7 @@ channel_send(struct channel *ch, const struct frame *f, const uint8_t *body, siz
 
     if (n > FRAME_BODY_MAX)
         return -EMSGSIZE;
-    r = ring_has_room(&ch->tx, padded((uint32_t)(sizeof(*f) + n)));
+    r = ring_has_room(&ch->tx, record_room((uint32_t)(sizeof(*f) + n)));
     if (r < 0)
         return r;
     if (n > 0)
@@ -212,18 +207,12 @@ channel_recv(struct channel *ch, struct frame *f, uint8_t *body, size_t *n)
 {
     struct ring *r = &ch->rx;
     int got = ring_has_data(r);
-    uint32_t avail = r->peer - r->pos;
 
     if (got <= 0)
         return got;
-    if (avail < sizeof(*f))
+    if (record_take(r->data, r->pos, r->peer - r->pos, f, body, n) < 0)
         return -EBADMSG;
-    memcpy(f, ring_at(r), sizeof(*f)); /* from here on only the copy counts */
-    if (f->size < sizeof(*f) || f->size > FRAME_MAX || padded(f->size) > avail)
-        return -EBADMSG;
-    *n = f->size - sizeof(*f);
-    memcpy(body, ring_at(r) + sizeof(*f), *n);
-    r->pos += padded(f->size);
+    r->pos += record_room(f->size);
     atomic_store_explicit(&r->sh->tail, r->pos, memory_order_release);
     return 1;
 }

@@ -24,7 +24,7 @@
 static const char *
 fd_name(char dst[FD_NAME_BUF], int fd)
 {
-    char *p = dst + FD_NAME_BUF - 1;
+    char *p = &dst[FD_NAME_BUF - 1];
 
     if (fd < 0)
         bug("path: fd %d has no name", fd);

@@ -36,37 +36,45 @@ cur_u8(struct cursor *c)
     return p == NULL ? 0 : *p;
 }
 
+/* Shifted together, which compilers make one load of. */
+/*@ requires \valid_read(p + (0 .. 1));
+    assigns \nothing; */
+static uint16_t
+u16_at(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | (uint32_t)p[1] << 8);
+}
+
+/*@ requires \valid_read(p + (0 .. 3));
+    assigns \nothing; */
+static uint32_t
+u32_at(const uint8_t *p)
+{
+    return u16_at(p) | (uint32_t)u16_at(p + 2) << 16;
+}
+
 uint16_t
 cur_u16(struct cursor *c)
 {
     const uint8_t *p = cur_take(c, sizeof(uint16_t));
-    uint16_t v = 0;
 
-    if (p != NULL)
-        memcpy(&v, p, sizeof(v));
-    return le16toh(v);
+    return p == NULL ? 0 : u16_at(p);
 }
 
 uint32_t
 cur_u32(struct cursor *c)
 {
     const uint8_t *p = cur_take(c, sizeof(uint32_t));
-    uint32_t v = 0;
 
-    if (p != NULL)
-        memcpy(&v, p, sizeof(v));
-    return le32toh(v);
+    return p == NULL ? 0 : u32_at(p);
 }
 
 uint64_t
 cur_u64(struct cursor *c)
 {
     const uint8_t *p = cur_take(c, sizeof(uint64_t));
-    uint64_t v = 0;
 
-    if (p != NULL)
-        memcpy(&v, p, sizeof(v));
-    return le64toh(v);
+    return p == NULL ? 0 : u32_at(p) | (uint64_t)u32_at(p + 4) << 32;
 }
 
 struct str
