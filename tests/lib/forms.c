@@ -173,7 +173,7 @@ form_write(const struct form *f, unsigned dialect, const struct forged *x, uint1
             n += put_string(to + n, mine, text);
         else
             n += put(to + n, mine != NULL ? mine->number : v, is);
-        if (f->fields[i] == 'W') {
+        if (f->fields[i] == 'W' && text != NULL) {
             memcpy(to + n, text, strlen(text));
             n += strlen(text);
         }

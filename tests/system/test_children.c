@@ -24,7 +24,7 @@
 #include "tests/lib/server.h"
 
 #define ALL_LAYERS 0x7fu
-#define FLOOD 300 /* lines, soon enough to be of one LOG_WINDOW */
+#define FLOOD 300  /* lines, soon enough to be of one LOG_WINDOW */
 #define TENANTS 20 /* more than start at once */
 
 /* --- being a child -------------------------------------------------------------- */
