@@ -356,11 +356,24 @@ kind(const struct broker *b)
     return b->nlent == 0 ? BROKER_ROOTLESS : BROKER_ROOTLESS_IDS;
 }
 
+/* What the helpers of identity = host take. */
+static uint64_t
+lends(const struct broker *b)
+{
+    uint64_t caps = 0;
+
+    for (const struct tenant *t = b->tenants; t != NULL; t = t->next)
+        for (const struct offer *o = t->offers; o != NULL; o = o->next)
+            if (o->plan->identity == IDENTITY_HOST)
+                caps |= sandbox_root_caps(o->plan->allow_devices);
+    return caps;
+}
+
 static int
 lock_in(struct broker *b)
 {
     struct sandbox_report report;
-    int r = sandbox_broker(kind(b), &report);
+    int r = sandbox_broker(kind(b), lends(b), &report);
 
     return r < 0 ? log_errno(r, "posternd's own sandbox: %s", report.step) : 0;
 }

@@ -19,6 +19,7 @@
 #include "ipc/channel.h"
 #include "ipc/fd.h"
 #include "ipc/log.h"
+#include "sandbox/sandbox.h"
 #include "sandbox/share_mount.h"
 
 /* What share_root_open() refuses, and what to do. */
@@ -215,6 +216,16 @@ identity_map(struct offer *o)
 static int
 identity_host(struct offer *o)
 {
+    const struct plan_share *p = o->plan;
+
+    if (!sandbox_may_lend(sandbox_root_caps(p->allow_devices)))
+        return refuse(
+            -EPERM, p,
+            "identity = host%s takes %s, which posternd has not: it keeps them when the "
+            "policy that it starts with has such a share, and its unit may not take "
+            "them away",
+            p->allow_devices ? " with devices = allow" : "",
+            "CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID and for devices CAP_MKNOD");
     o->acts = true;
     return 0;
 }

@@ -8,7 +8,6 @@
 #include "proxy-helper/sandbox.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -159,22 +158,6 @@ static const struct rule rules[] = {
     {SCMP_SYS(renameat2), IF_WRITABLE, "op_rename, op_rename_node", ANY_FD, 1, {ARG_IS(4, 0)}},
 };
 
-/* What makes a user's root a root, on what the namespace maps. */
-static const unsigned root_caps[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
-                                     CAP_FSETID, CAP_SETUID,       CAP_SETGID};
-
-static uint64_t
-caps_of(unsigned may)
-{
-    uint64_t caps = 0;
-
-    if ((may & MAY_IDS) == 0)
-        return 0;
-    for (size_t i = 0; i < sizeof(root_caps) / sizeof(root_caps[0]); i++)
-        caps |= (uint64_t)1 << root_caps[i];
-    return (may & MAY_DEVICES) != 0 ? caps | (uint64_t)1 << CAP_MKNOD : caps;
-}
-
 void
 helper_profile(struct sandbox_profile *p, bool read_only, unsigned may)
 {
@@ -197,7 +180,7 @@ helper_profile(struct sandbox_profile *p, bool read_only, unsigned may)
         .mount_fd = -1,
         .read_only = read_only,
         .file_size = read_only ? 0 : RLIM_INFINITY,
-        .caps = caps_of(may),
+        .caps = (may & MAY_IDS) != 0 ? sandbox_root_caps((may & MAY_DEVICES) != 0) : 0,
         .devices = (may & MAY_DEVICES) != 0,
     };
     for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)

@@ -85,7 +85,8 @@ sandbox_broker_print(FILE *out)
           out);
     for (size_t i = 0; i < NNEEDED; i++)
         fprintf(out, "  %-17s # %s\n", capng_capability_to_name(needed[i].cap), needed[i].why);
-    fputs("posternd: as an ordinary user it has the first of them, in a user namespace that\n"
+    fputs("and, for its helpers alone, those of identity = host if its policy has that.\n"
+          "posternd: as an ordinary user it has the first of them, in a user namespace that\n"
           "maps that user alone; with identity = map the first three, where the ids of\n"
           "such shares are mapped too. Refused, to it and to all children, are\n",
           out);
@@ -128,7 +129,7 @@ deny(void)
  * children that get ids which the user was lent.
  */
 static int
-keep_needed(enum broker_kind kind)
+keep_needed(enum broker_kind kind, uint64_t lends)
 {
     static const size_t keeps[] = {
         [BROKER_ROOT] = NNEEDED, [BROKER_ROOTLESS] = 1, [BROKER_ROOTLESS_IDS] = 3};
@@ -139,18 +140,22 @@ keep_needed(enum broker_kind kind)
     for (size_t i = 0; i < n; i++)
         if (capng_update(CAPNG_ADD, sets, needed[i].cap) != 0)
             return -EINVAL;
+    for (unsigned cap = 0; cap < 64; cap++)
+        if ((lends >> cap & 1) != 0 &&
+            capng_update(CAPNG_ADD, CAPNG_PERMITTED | CAPNG_BOUNDING_SET, cap) != 0)
+            return -EINVAL;
     if (capng_apply(CAPNG_SELECT_BOUNDS) != 0)
         return -EPERM;
     return capng_apply(CAPNG_SELECT_CAPS) == 0 ? 0 : -EPERM;
 }
 
 int
-sandbox_broker(enum broker_kind kind, struct sandbox_report *ret)
+sandbox_broker(enum broker_kind kind, uint64_t lends, struct sandbox_report *ret)
 {
     int r;
 
     *ret = (struct sandbox_report){.root_fd = -1, .step = "capabilities"};
-    r = keep_needed(kind);
+    r = keep_needed(kind, lends);
     if (r < 0)
         return r;
     ret->step = "no-new-privs";

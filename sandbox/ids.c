@@ -89,6 +89,29 @@ step_ids(struct confine *c)
     return 0;
 }
 
+uint64_t
+sandbox_root_caps(bool devices)
+{
+    static const unsigned list[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
+                                    CAP_FSETID, CAP_SETUID,       CAP_SETGID};
+    uint64_t caps = devices ? (uint64_t)1 << CAP_MKNOD : 0;
+
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+        caps |= (uint64_t)1 << list[i];
+    return caps;
+}
+
+bool
+sandbox_may_lend(uint64_t caps)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+
+    if (syscall(SYS_capget, &head, data) < 0)
+        return false;
+    return (caps & ~(data[0].permitted | (uint64_t)data[1].permitted << 32)) == 0;
+}
+
 static bool
 has_exactly(uint64_t caps)
 {

@@ -147,6 +147,15 @@ int sandbox_seal(const struct sandbox_profile *p, struct sandbox_report *ret);
 /* Print the profile's rules, one per line: system call, argument tests, why. */
 void sandbox_print(FILE *out, const struct sandbox_profile *p);
 
+/*
+ * What makes root over files one: the capabilities of a helper whose requests
+ * are its guest's users' (identity = map, host), as a set of 1 << CAP_*.
+ * devices: with MKNOD.
+ */
+uint64_t sandbox_root_caps(bool devices);
+/* Whether this process could give a child all of them. */
+bool sandbox_may_lend(uint64_t caps);
+
 /* Who the broker is: root; an ordinary user; one whom the system lends ids. */
 enum broker_kind { BROKER_ROOT, BROKER_ROOTLESS, BROKER_ROOTLESS_IDS };
 
@@ -155,10 +164,12 @@ enum broker_kind { BROKER_ROOT, BROKER_ROOTLESS, BROKER_ROOTLESS_IDS };
  * kexec calls, ...), only the capabilities it needs to make children and to
  * reach shares, no-new-privs, and not dumpable. What needs any other one
  * (CHOWN of a socket, a port below 1024) comes before. But as root, call
- * spawn_enter_userns() before. Children inherit the list and narrow it.
+ * spawn_enter_userns() before. lends: of capabilities that are no use to itself,
+ * those that a child is to have (identity = host). Children inherit the list and
+ * narrow it.
  * 0 or -errno with ret->step, as sandbox_confine().
  */
-int sandbox_broker(enum broker_kind kind, struct sandbox_report *ret);
+int sandbox_broker(enum broker_kind kind, uint64_t lends, struct sandbox_report *ret);
 /* Print what it keeps and what it denies, with the reasons. */
 void sandbox_broker_print(FILE *out);
 

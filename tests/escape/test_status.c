@@ -544,7 +544,7 @@ a_reduced_broker_still_makes_children(void **state)
     pid = fork();
     if (pid == 0) {
         struct sandbox_report rep;
-        int r = sandbox_broker(fx.rootless ? BROKER_ROOTLESS : BROKER_ROOT, &rep);
+        int r = sandbox_broker(fx.rootless ? BROKER_ROOTLESS : BROKER_ROOT, 0, &rep);
 
         if (r < 0)
             print_error("sandbox_broker: %s: %s\n", rep.step, strerror(-r));

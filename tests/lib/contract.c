@@ -166,7 +166,8 @@ serve_start(struct contract_impl *on, const char *path)
                                            .has_rows = on->o.groups != NULL,
                                            .row = on->rows,
                                            .nrows = on->o.ngroups,
-                                           .reads_acls = true};
+                                           .reads_acls = true,
+                                           .devices = on->o.devices};
     on->share.allow_set_id |= identity_switches(&on->share.identity);
     for (size_t i = 0; on->o.groups != NULL && i < on->o.ngroups; i++)
         on->rows[i] = (struct id_row){
@@ -248,6 +249,8 @@ send_boot(const struct contract_impl *on, int mount_fd)
     h.identity = on->o.identity;
     h.has_ids = s.has_ids = s.own_userns = maps(on);
     h.ids = s.ids = maps(on) ? CONTRACT_IDS : 0;
+    h.has_allow_devices = true;
+    h.allow_devices = on->o.devices;
     h.has_has_groups = true;
     h.has_groups = on->o.groups != NULL;
     for (size_t i = 0; on->o.groups != NULL && i < on->o.ngroups; i++) {

@@ -28,6 +28,7 @@ struct contract_options {
     bool allow_set_id;
     unsigned xattrs; /* enum xattr_share bits; 0: the default, user */
     bool no_xattrs;
+    bool devices;  /* HOST: device files may be made */
     bool no_idmap; /* the sandboxed helper is nobody in particular: what it may, others may */
     bool forked;   /* by a process of its own, whose end can be awaited */
     uint32_t present_uid, present_gid;

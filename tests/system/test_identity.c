@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "control/nine_wire.h"
@@ -223,12 +224,92 @@ what_is_mounted_below_is_hidden_or_crossed_as_policy_says(void **state)
     assert_int_equal(server_stop(s, SIGTERM), 0);
 }
 
+static void
+has_caps(const struct server *s, const char *permitted)
+{
+    char line[64];
+
+    (void)snprintf(line, sizeof(line), "CapPrm:\t%s\n", permitted);
+    assert_string_equal(server_status(s->pid, "CapPrm:"), line);
+    assert_string_equal(server_status(s->pid, "CapEff:"), "CapEff:\t00000000002001e4\n");
+}
+
+/* posternd has the capabilities that takes for its helper alone, and only where
+ * the policy that it starts with has such a share. */
+static void
+under_host_guests_are_the_hosts_own_users(void **state)
+{
+    const struct nc_setattr give = {.valid = NINE_SET_UID, .uid = SERVER_OWNER};
+    struct server *s = *state;
+    const char *name = "made";
+    struct stat st;
+    struct nc *c;
+
+    dir_make(s, "d", SERVER_OWNER);
+    policy(s, "d", "identity = host");
+    server_start(s, NULL);
+    has_caps(s, "00000000002001ff");
+    made_by_a_guest(s, "d", 0, 0);
+    c = server_attach(s, "d");
+    assert_int_equal(nc_walk(c, 0, 1, 1, &name, NULL, NULL), 0);
+    assert_int_equal(nc_setattr(c, 1, &give), 0);
+    assert_int_equal(stat(server_path(s, "d/made"), &st), 0);
+    assert_int_equal(st.st_uid, SERVER_OWNER);
+    nc_close(c);
+    c = server_connect(s);
+    assert_int_equal(nc_attach(c, 0, "", "d", SERVER_OWNER + 1), 0);
+    assert_int_equal(nc_mkdir(c, 0, "not", 0755, 0, NULL), -EACCES);
+    nc_close(c);
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+    policy(s, "d", "");
+    server_start(s, NULL);
+    has_caps(s, "00000000002001e4");
+    policy(s, "d", "identity = host");
+    assert_int_equal(kill(s->pid, SIGHUP), 0);
+    server_await_log(s, "share d: identity = host takes CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, "
+                        "CAP_FSETID and for devices CAP_MKNOD, which posternd has not: it keeps "
+                        "them when the policy that it starts with has such a share");
+    assert_int_equal(server_try_attach(s, "d"), 0);
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+}
+
+/* From the policy to the disk and, for who would open it, no further. */
+static void
+devices_are_made_where_policy_says_so(void **state)
+{
+    struct server *s = *state;
+    const char *name = "null";
+
+    dir_make(s, "dev", 0);
+    for (unsigned allowed = 0; allowed < 2; allowed++) {
+        struct nc *c;
+        struct stat st;
+
+        policy(s, "dev", allowed != 0 ? "identity = host devices = allow" : "identity = host");
+        server_start(s, NULL);
+        has_caps(s, allowed != 0 ? "00000000082001ff" : "00000000002001ff");
+        c = server_attach(s, "d");
+        assert_int_equal(nc_mknod(c, 0, name, S_IFCHR | 0666, 1, 3, 0, NULL),
+                         allowed != 0 ? 0 : -EPERM);
+        if (allowed != 0) {
+            assert_int_equal(stat(server_path(s, "dev/null"), &st), 0);
+            assert_true(S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
+            assert_int_equal(nc_walk(c, 0, 1, 1, &name, NULL, NULL), 0);
+            assert_int_equal(nc_lopen(c, 1, NINE_O_RDONLY, NULL, NULL), -ENXIO);
+        }
+        nc_close(c);
+        assert_int_equal(server_stop(s, SIGTERM), 0);
+    }
+}
+
 int
 main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(files_belong_to_the_owner_and_the_helper_to_nobody),
+        CASE(under_host_guests_are_the_hosts_own_users),
+        CASE(devices_are_made_where_policy_says_so),
         CASE(where_ids_cannot_be_mapped_the_helper_is_the_owner),
         CASE(but_never_root),
         CASE(what_is_mounted_below_is_refused),

@@ -104,6 +104,10 @@ static const struct bad {
     /* devices */
     {IN_S(RW "devices = refuse"),
      "p:2: devices with identity = squash, expected it with host alone"},
+    {IN_S(RW "identity = stored devices = allow"),
+     "p:2: devices with identity = stored, expected it with host alone"},
+    {IN_S(RW "identity = map ids = \"1+1\" devices = allow"),
+     "p:2: devices with identity = map, expected it with host alone"},
     {IN_S(RW "identity = host devices = yes"), "p:2: devices = \"yes\", expected allow or refuse"},
 
     /* protect */
