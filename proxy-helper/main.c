@@ -234,7 +234,7 @@ start(Postern__V1__Boot *b, int fds[NBOOT_FDS])
     clean_fd(&fds[FD_MOUNT]); /* attached now; root_fd leads there */
     must(share_open(&share, &report.root_fd, &limits), "tables of the share");
     must(serve_init(&server, &share, event_fds[0], BOOT_FD), "epoll");
-    must(pool_new(event_fds[0], &share.pool), "threads");
+    must(pool_new(event_fds[0], &share.ch, &share.pool), "threads");
     boot_free(b); /* free(3) may want a call that is about to go */
     sandbox_must(sandbox_seal(&p, &report), &report);
     say_ready(&p, &report);

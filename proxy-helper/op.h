@@ -11,8 +11,8 @@
 
 #include "proxy-helper/share.h"
 
-/* Only rows that say MAY_BLOCK: a pool thread is at it, the reply comes
- * through io_finish(). */
+/* Only rows that say MAY_BLOCK: a pool thread is at it, and what it packs is the
+ * reply. */
 #define OP_LATER 1
 
 #define OP(id, upper, lower, camel, access, block, payload)                                        \
@@ -21,8 +21,8 @@
 #include "ipc/ops.def"
 #undef OP
 
-/* The outcome of a job that came back from the pool, for all of its group: 0 and
- * *ret_rep, or -errno. The file that it kept open may be closed by this. */
-int io_finish(struct share *sh, const struct job *j, const ProtobufCMessage **ret_rep);
+/* A job and its group came back from the pool: what waited for that goes on. The
+ * file that they kept open may be closed by this. */
+void io_finish(struct share *sh, const struct job *j);
 
 #endif

@@ -67,6 +67,33 @@ job_fdatasync(struct job *j)
     j->status = fdatasync(j->fd) < 0 ? -errno : 0;
 }
 
+static size_t
+pack_read(const struct job *j, uint8_t *body)
+{
+    Postern__V1__ReadRep rep = POSTERN__V1__READ_REP__INIT;
+
+    rep.count = j->done;
+    return protobuf_c_message_pack(&rep.base, body);
+}
+
+static size_t
+pack_write(const struct job *j, uint8_t *body)
+{
+    Postern__V1__WriteRep rep = POSTERN__V1__WRITE_REP__INIT;
+
+    rep.count = j->done;
+    return protobuf_c_message_pack(&rep.base, body);
+}
+
+static size_t
+pack_fsync(const struct job *j, uint8_t *body)
+{
+    const Postern__V1__FsyncRep rep = POSTERN__V1__FSYNC_REP__INIT;
+
+    (void)j;
+    return protobuf_c_message_pack(&rep.base, body);
+}
+
 /* A job of the request at work, which keeps its file open. */
 static struct job *
 io_job(struct share *sh, struct file *f, const struct job *what)
@@ -86,7 +113,7 @@ io_job(struct share *sh, struct file *f, const struct job *what)
     return j;
 }
 
-/* Hand a job to the pool; its answer comes back through io_finish(). */
+/* Hand a job to the pool; a thread answers it. */
 static int
 io_start(struct share *sh, struct file *f, const struct job *what)
 {
@@ -130,10 +157,12 @@ op_read(struct share *sh, const Postern__V1__ReadReq *req, Postern__V1__ReadRep 
         return r;
     r = read_cached(f, sh->call.payload, req->count, req->offset, &done);
     if (r == -EAGAIN)
-        return io_start(
-            sh, f,
-            &(struct job){
-                .run = job_read, .offset = req->offset, .count = req->count, .done = done});
+        return io_start(sh, f,
+                        &(struct job){.run = job_read,
+                                      .pack = pack_read,
+                                      .offset = req->offset,
+                                      .count = req->count,
+                                      .done = done});
     if (r < 0 && done == 0)
         return r;
     rep->count = done;
@@ -164,7 +193,9 @@ op_write(struct share *sh, const Postern__V1__WriteReq *req, Postern__V1__WriteR
         return r;
     if (req->count > WRITE_INLINE_MAX)
         return io_start(
-            sh, f, &(struct job){.run = job_write, .offset = req->offset, .count = req->count});
+            sh, f,
+            &(struct job){
+                .run = job_write, .pack = pack_write, .offset = req->offset, .count = req->count});
     n = pwrite(f->fd, sh->call.payload, req->count, (off_t)req->offset);
     if (n < 0)
         return -errno;
@@ -186,9 +217,12 @@ op_fsync(struct share *sh, const Postern__V1__FsyncReq *req, Postern__V1__FsyncR
     (void)rep;
     if (r < 0)
         return r;
-    j = io_job(sh, f, &(struct job){.run = req->datasync != 0 ? job_fdatasync : job_fsync});
+    j = io_job(
+        sh, f,
+        &(struct job){.run = req->datasync != 0 ? job_fdatasync : job_fsync, .pack = pack_fsync});
     if (f->syncing) {
         LL_PREPEND2(sh->syncs, j, group);
+        pool_await(sh->pool);
         return OP_LATER;
     }
     f->syncing = true;
@@ -228,28 +262,11 @@ sync_ended(struct share *sh, const struct job *j)
         pool_submit(sh->pool, next);
 }
 
-int
-io_finish(struct share *sh, const struct job *j, const ProtobufCMessage **ret_rep)
+void
+io_finish(struct share *sh, const struct job *j)
 {
-    Postern__V1__ReadRep *read_rep;
-    Postern__V1__WriteRep *write_rep;
-    ProtobufCMessage *rep;
-
     if (j->frame.op == OP_FSYNC)
         sync_ended(sh, j);
-    for (const struct job *k = j; k != NULL; k = k->group)
-        file_job_end(&sh->files, &sh->files.at[k->file]);
-    arena_reset(&sh->arena);
-    rep = msg_new(&sh->arena, op_info(j->frame.op)->rep);
-    if (rep == NULL)
-        bug("no room in the arena for the reply of a job");
-    if (j->frame.op == OP_READ) {
-        read_rep = (Postern__V1__ReadRep *)rep;
-        read_rep->count = j->done;
-    } else if (j->frame.op == OP_WRITE) {
-        write_rep = (Postern__V1__WriteRep *)rep;
-        write_rep->count = j->done;
-    }
-    *ret_rep = rep;
-    return j->status;
+    for (; j != NULL; j = j->group)
+        file_job_end(&sh->files, &sh->files.at[j->file]);
 }

@@ -199,6 +199,8 @@ op_close(struct share *sh, const Postern__V1__CloseReq *req, Postern__V1__CloseR
     (void)rep;
     if (r < 0)
         return r;
+    if (f->jobs > 0)
+        pool_await(sh->pool);
     file_close(&sh->files, f);
     return 0;
 }

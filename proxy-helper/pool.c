@@ -9,25 +9,33 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "ipc/log.h"
 #include "proxy-helper/pool.h"
 
 struct queue {
     struct job *first, **end;
 };
 
+/* Jobs whose reply is sent count no longer for the worker, but do for us until
+ * they are collected; it may send so many requests between two looks. */
+#define JOBS (IN_FLIGHT_MAX + POOL_BATCH_MAX)
+
 struct pool {
-    pthread_mutex_t lock; /* all below but jobs and free */
+    pthread_mutex_t lock; /* all below but what is the main thread's; and sending in ch */
     pthread_cond_t work;
     struct queue todo, done;
     bool stop;
     bool main_sleeps;
-    int wake_fd; /* borrowed */
+    bool awaited;       /* the main thread wants to know of jobs that are answered, too */
+    int wake_fd;        /* borrowed */
+    struct channel *ch; /* borrowed */
     pthread_cond_t begun;
     unsigned running; /* threads that reached our code */
     unsigned nthreads;
     pthread_t threads[POOL_THREADS];
-    struct job *free; /* the main thread's */
-    struct job jobs[IN_FLIGHT_MAX];
+    unsigned under_way; /* the main thread's, as all below: jobs not yet collected */
+    struct job *free;
+    struct job jobs[JOBS];
 };
 
 static void
@@ -66,6 +74,22 @@ wake_main(const struct pool *p)
     (void)n; /* EAGAIN: the counter is full, so there is an edge to come */
 }
 
+/* Reply, unless the main thread has to wake up anyway, or to wait for room. */
+static void
+answer(const struct pool *p, struct job *j)
+{
+    struct frame f = j->frame;
+    uint8_t *body;
+
+    if (p->awaited || j->group != NULL || channel_reserve(p->ch, &body) < 0)
+        return;
+    f.status = j->status;
+    channel_commit(p->ch, &f, f.status == 0 ? j->pack(j, body) : 0);
+    j->answered = true;
+    if (channel_notify(p->ch) < 0)
+        die("eventfd of the worker");
+}
+
 static void *
 pool_thread(void *arg)
 {
@@ -86,11 +110,13 @@ pool_thread(void *arg)
         identity_be(j->identity, j->frame.uid, j->frame.gid);
         j->run(j);
         (void)pthread_mutex_lock(&p->lock);
+        answer(p, j);
         queue_put(&p->done, j);
-        wake = p->main_sleeps;
-        p->main_sleeps = false;
-        if (wake)
+        wake = p->main_sleeps && !j->answered;
+        if (wake) {
+            p->main_sleeps = false;
             wake_main(p);
+        }
     }
     (void)pthread_mutex_unlock(&p->lock);
     return NULL;
@@ -108,7 +134,7 @@ wait_until_all_run(struct pool *p)
 }
 
 int
-pool_new(int wake_fd, struct pool **ret)
+pool_new(int wake_fd, struct channel *ch, struct pool **ret)
 {
     struct pool *p = calloc(1, sizeof(*p));
     int r = 0;
@@ -116,9 +142,10 @@ pool_new(int wake_fd, struct pool **ret)
     if (p == NULL)
         return -ENOMEM;
     p->wake_fd = wake_fd;
+    p->ch = ch;
     queue_init(&p->todo);
     queue_init(&p->done);
-    for (unsigned i = 0; i < IN_FLIGHT_MAX; i++)
+    for (unsigned i = 0; i < JOBS; i++)
         pool_job_put(p, &p->jobs[i]);
     (void)pthread_mutex_init(&p->lock, NULL);
     (void)pthread_cond_init(&p->work, NULL);
@@ -181,6 +208,29 @@ pool_submit(struct pool *p, struct job *j)
     queue_put(&p->todo, j);
     (void)pthread_cond_signal(&p->work);
     (void)pthread_mutex_unlock(&p->lock);
+    p->under_way++;
+}
+
+void
+pool_await(struct pool *p)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    p->awaited = true;
+    (void)pthread_mutex_unlock(&p->lock);
+}
+
+void
+pool_lock(struct pool *p)
+{
+    if (p->under_way > 0)
+        (void)pthread_mutex_lock(&p->lock);
+}
+
+void
+pool_unlock(struct pool *p)
+{
+    if (p->under_way > 0)
+        (void)pthread_mutex_unlock(&p->lock);
 }
 
 struct job *
@@ -188,9 +238,13 @@ pool_collect(struct pool *p)
 {
     struct job *j;
 
+    if (p->under_way == 0)
+        return NULL;
     (void)pthread_mutex_lock(&p->lock);
     j = queue_get(&p->done);
     p->main_sleeps = false;
+    if (j != NULL && --p->under_way == 0)
+        p->awaited = false;
     (void)pthread_mutex_unlock(&p->lock);
     return j;
 }
@@ -200,6 +254,8 @@ pool_may_sleep(struct pool *p)
 {
     bool may;
 
+    if (p->under_way == 0)
+        return true;
     (void)pthread_mutex_lock(&p->lock);
     may = p->done.first == NULL;
     p->main_sleeps = may;

@@ -17,8 +17,8 @@
 #include "proxy-helper/dispatch.h"
 #include "proxy-helper/op.h"
 
-#define BATCH_MAX 32u  /* replies before the worker is told */
-#define ROOM_WAIT_MS 2 /* between looks at a full reply ring */
+#define BATCH_MAX POOL_BATCH_MAX /* replies before the worker is told */
+#define ROOM_WAIT_MS 2           /* between looks at a full reply ring */
 
 static int
 watch(int epoll_fd, int fd)
@@ -86,32 +86,55 @@ wait_for_something(struct serve *s, int timeout_ms)
 static void
 tell_worker(struct serve *s)
 {
-    if (channel_notify(&s->sh->ch) < 0)
+    int r;
+
+    pool_lock(s->sh->pool);
+    r = channel_notify(&s->sh->ch);
+    pool_unlock(s->sh->pool);
+    if (r < 0)
         die("eventfd of the worker");
 }
 
-/* Every request gets exactly one reply. While the ring is full we wait for
- * the worker: it may only send what it will also take back. */
-static void
-reply(struct serve *s, const struct frame *req, int status, const ProtobufCMessage *rep)
+/* What is said beside the status: a message, or what a job has to say. */
+struct answer {
+    int status;
+    const ProtobufCMessage *rep; /* NULL: of the job */
+    const struct job *job;
+};
+
+static int
+try_reply(struct serve *s, const struct frame *req, const struct answer *a)
 {
     struct frame f = *req;
     uint8_t *body;
     size_t n = 0;
     int r;
 
-    while ((r = channel_reserve(&s->sh->ch, &body)) == -EAGAIN && !s->parent_gone) {
+    pool_lock(s->sh->pool);
+    r = channel_reserve(&s->sh->ch, &body);
+    if (r == 0) {
+        f.status = a->status;
+        if (a->status == 0)
+            n = a->rep != NULL ? protobuf_c_message_pack(a->rep, body) : a->job->pack(a->job, body);
+        channel_commit(&s->sh->ch, &f, n);
+    }
+    pool_unlock(s->sh->pool);
+    return r;
+}
+
+/* Every request gets exactly one reply. While the ring is full we wait for
+ * the worker: it may only send what it will also take back. */
+static void
+reply(struct serve *s, const struct frame *req, const struct answer *a)
+{
+    int r;
+
+    while ((r = try_reply(s, req, a)) == -EAGAIN && !s->parent_gone) {
         tell_worker(s);
         wait_for_something(s, ROOM_WAIT_MS);
     }
-    if (s->parent_gone)
-        return;
-    if (r < 0)
+    if (r < 0 && !s->parent_gone)
         violation("worker broke the reply ring");
-    f.status = status;
-    if (status == 0)
-        n = protobuf_c_message_pack(rep, body);
-    channel_commit(&s->sh->ch, &f, n);
 }
 
 /* Take and answer one request. false: there is none. */
@@ -131,25 +154,29 @@ serve_one(struct serve *s)
         violation("worker sent a frame that is no request");
     r = dispatch(s->sh, &f, s->body, n, &rep);
     if (r != OP_LATER)
-        reply(s, &f, r, rep);
+        reply(s, &f, &(struct answer){.status = r, .rep = rep});
     return true;
 }
 
-/* Answer what comes back from the pool. How many requests that was; 0: none. */
+/* Clear up after a job of the pool, and answer its requests if nobody has. How
+ * many those were; 0: there is no job. */
 static unsigned
 finish_one(struct serve *s)
 {
-    const ProtobufCMessage *rep = NULL;
-    struct job *j = pool_collect(s->sh->pool), *next;
+    struct job *first = pool_collect(s->sh->pool), *next;
     unsigned n = 0;
-    int r = j != NULL ? io_finish(s->sh, j, &rep) : 0;
 
-    for (; j != NULL; j = next, n++) {
-        const struct frame f = j->frame;
-
+    if (first == NULL)
+        return 0;
+    io_finish(s->sh, first);
+    for (struct job *j = first; j != NULL; j = next, n++) {
+        next = j->group;
+        if (!first->answered)
+            reply(s, &j->frame, &(struct answer){.status = first->status, .job = first});
+    }
+    for (struct job *j = first; j != NULL; j = next) {
         next = j->group;
         pool_job_put(s->sh->pool, j);
-        reply(s, &f, r, rep);
     }
     return n;
 }

@@ -182,7 +182,7 @@ serve_start(struct contract_impl *on, const char *path)
     assert_int_equal(channel_open(&on->share.ch, CHANNEL_HELPER, on->memfd, on->to_worker), 0);
     assert_int_equal(share_open(&on->share, &root, &limits), 0);
     assert_int_equal(serve_init(&on->server, &on->share, on->to_helper, on->boot[1]), 0);
-    assert_int_equal(pool_new(on->to_helper, &on->share.pool), 0);
+    assert_int_equal(pool_new(on->to_helper, &on->share.ch, &on->share.pool), 0);
 }
 
 static void *
