@@ -217,22 +217,32 @@ channel_recv(struct channel *ch, struct frame *f, uint8_t *body, size_t *n)
     return 1;
 }
 
-int
-channel_notify(struct channel *ch)
+bool
+channel_must_wake(struct channel *ch)
 {
-    static const uint64_t one = 1;
-
     if (!ch->dirty)
-        return 0;
+        return false;
     ch->dirty = false;
     /* Pairs with channel_may_sleep(): either we see the flag or it our head. */
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&ch->tx.sh->sleeping, memory_order_relaxed) == 0)
-        return 0;
+        return false;
     atomic_store_explicit(&ch->tx.sh->sleeping, 0, memory_order_relaxed);
-    if (write(ch->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-        return -errno;
-    return 0;
+    return true;
+}
+
+int
+channel_wake(const struct channel *ch)
+{
+    static const uint64_t one = 1;
+
+    return write(ch->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+int
+channel_notify(struct channel *ch)
+{
+    return channel_must_wake(ch) ? channel_wake(ch) : 0;
 }
 
 bool

@@ -99,6 +99,10 @@ int channel_recv(struct channel *ch, struct frame *f, uint8_t *body, size_t *n);
 
 /* Wake the peer if there is something new for it and it sleeps. 0 or -errno. */
 int channel_notify(struct channel *ch);
+/* The same in two halves, for threads that share an end under a lock: whether
+ * there is need, and the call that wakes it, for which they need no lock. */
+bool channel_must_wake(struct channel *ch);
+int channel_wake(const struct channel *ch);
 
 /* Say that I am about to sleep. true: the ring is empty, go ahead and wait;
  * false: something came meanwhile, go on consuming. */

@@ -86,8 +86,26 @@ answer(const struct pool *p, struct job *j)
     f.status = j->status;
     channel_commit(p->ch, &f, f.status == 0 ? j->pack(j, body) : 0);
     j->answered = true;
-    if (channel_notify(p->ch) < 0)
+}
+
+/* Whoever is woken may want the lock at once, so we let go of it before that. */
+static void
+hand_back(struct pool *p, struct job *j)
+{
+    bool main_wakes, worker_wakes;
+
+    answer(p, j);
+    worker_wakes = channel_must_wake(p->ch);
+    main_wakes = p->main_sleeps && !j->answered;
+    if (main_wakes)
+        p->main_sleeps = false;
+    queue_put(&p->done, j);
+    (void)pthread_mutex_unlock(&p->lock);
+    if (worker_wakes && channel_wake(p->ch) < 0)
         die("eventfd of the worker");
+    if (main_wakes)
+        wake_main(p);
+    (void)pthread_mutex_lock(&p->lock);
 }
 
 static void *
@@ -95,7 +113,6 @@ pool_thread(void *arg)
 {
     struct pool *p = arg;
     struct job *j;
-    bool wake;
 
     (void)pthread_mutex_lock(&p->lock);
     p->running++;
@@ -110,13 +127,7 @@ pool_thread(void *arg)
         identity_be(j->identity, j->frame.uid, j->frame.gid);
         j->run(j);
         (void)pthread_mutex_lock(&p->lock);
-        answer(p, j);
-        queue_put(&p->done, j);
-        wake = p->main_sleeps && !j->answered;
-        if (wake) {
-            p->main_sleeps = false;
-            wake_main(p);
-        }
+        hand_back(p, j);
     }
     (void)pthread_mutex_unlock(&p->lock);
     return NULL;
@@ -206,8 +217,8 @@ pool_submit(struct pool *p, struct job *j)
 {
     (void)pthread_mutex_lock(&p->lock);
     queue_put(&p->todo, j);
-    (void)pthread_cond_signal(&p->work);
     (void)pthread_mutex_unlock(&p->lock);
+    (void)pthread_cond_signal(&p->work); /* who wakes up finds the lock free */
     p->under_way++;
 }
 

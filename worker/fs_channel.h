@@ -26,8 +26,12 @@ struct fs *fs_channel_fs(struct fs_channel *fc);
 /* Answer what has come back; arena is for the duration of the call. True
  * when a call was answered. */
 bool fs_channel_poll(struct fs_channel *fc, struct arena *arena);
-/* Tell the helper of everything submitted since the last time. */
-void fs_channel_notify(struct fs_channel *fc);
+/*
+ * Tell the helper of everything submitted since the last time. A few FORGETs
+ * alone, which nobody waits for, are kept until there is something else to say,
+ * or until all is wanted. True: some were.
+ */
+bool fs_channel_notify(struct fs_channel *fc, bool all);
 /* True: nothing to wait for or the helper will wake us; false: poll again. */
 bool fs_channel_may_sleep(struct fs_channel *fc);
 /* Call after waiting. */

@@ -26,6 +26,7 @@
 
 #define EVENTS 64
 #define ACCEPTS_PER_ROUND 16
+#define FORGET_PAUSE 20               /* ms that a FORGET waits for something to go along with */
 #define SEND_BUFFER (4 * 1024 * 1024) /* the kernel takes as much of it as it allows */
 
 int
@@ -162,25 +163,6 @@ may_sleep(struct loop *l)
     return quiet;
 }
 
-/* True when there is more to do at once. */
-static bool
-work(struct loop *l)
-{
-    bool more;
-
-    for (size_t i = 0; i < l->nhelpers; i++) {
-        if (l->helpers[i].fc != NULL)
-            (void)fs_channel_poll(l->helpers[i].fc, &l->arena);
-    }
-    more = accept_all(l);
-    more |= tenant_round(&l->tenant);
-    for (size_t i = 0; i < l->nhelpers; i++) {
-        if (l->helpers[i].fc != NULL)
-            fs_channel_notify(l->helpers[i].fc);
-    }
-    return more;
-}
-
 static uint64_t
 clock_ns(clockid_t id)
 {
@@ -196,6 +178,38 @@ loop_clock(void)
     return clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
 }
 
+static void
+tell_helpers(struct loop *l)
+{
+    const bool all = l->tell_at != 0 && loop_clock() >= l->tell_at;
+    bool some = false;
+
+    for (size_t i = 0; i < l->nhelpers; i++) {
+        if (l->helpers[i].fc != NULL)
+            some |= fs_channel_notify(l->helpers[i].fc, all);
+    }
+    if (!some)
+        l->tell_at = 0;
+    else if (l->tell_at == 0)
+        l->tell_at = loop_clock() + FORGET_PAUSE;
+}
+
+/* True when there is more to do at once. */
+static bool
+work(struct loop *l)
+{
+    bool more;
+
+    for (size_t i = 0; i < l->nhelpers; i++) {
+        if (l->helpers[i].fc != NULL)
+            (void)fs_channel_poll(l->helpers[i].fc, &l->arena);
+    }
+    more = accept_all(l);
+    more |= tenant_round(&l->tenant);
+    tell_helpers(l);
+    return more;
+}
+
 /* The shorter of two waits; below 0: for ever. */
 static int
 sooner(int a, int b)
@@ -203,12 +217,23 @@ sooner(int a, int b)
     return b < 0 || (a >= 0 && a < b) ? a : b;
 }
 
+static int
+forget_pause(const struct loop *l)
+{
+    const uint64_t now = l->tell_at != 0 ? loop_clock() : 0;
+
+    if (l->tell_at == 0)
+        return -1;
+    return l->tell_at > now ? (int)(l->tell_at - now) : 0;
+}
+
 /* How long to sleep at most: who waits for a lock or for its turn shortens it,
- * and so does a share that drains. */
+ * and so do a share that drains and a helper that is yet to be told. */
 static int
 patience(struct loop *l, int timeout_ms)
 {
     timeout_ms = sooner(timeout_ms, loop_shares_patience(l));
+    timeout_ms = sooner(timeout_ms, forget_pause(l));
     if (l->tenant.locks_waiting > 0)
         timeout_ms = sooner(timeout_ms, tenant_pause(&l->tenant, loop_clock()));
     if (l->tenant.paced)

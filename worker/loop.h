@@ -56,6 +56,7 @@ struct loop {
     size_t nhelpers;  /* numbers [0, nhelpers) were given at some time */
     unsigned leaving; /* of them, how many are LEAVING */
     unsigned unsaid;  /* how many have something to tell the broker */
+    uint64_t tell_at; /* loop_clock() when helpers are told of FORGETs alone; 0: there are none */
 };
 
 /* 0 or -errno of epoll_create1(2). */

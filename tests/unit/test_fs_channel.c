@@ -491,11 +491,55 @@ a_helper_that_sleeps_is_woken_once_for_a_batch(void **state)
     for (int i = 0; i < 3; i++)
         assert_int_equal(submit_read(s, &c[i], 1), 0);
     assert_int_equal(woken(s->to_helper), 0);
-    fs_channel_notify(s->fc);
-    fs_channel_notify(s->fc);
+    assert_false(fs_channel_notify(s->fc, false));
+    assert_false(fs_channel_notify(s->fc, false));
     assert_int_equal(woken(s->to_helper), 1);
     for (int i = 0; i < 3; i++)
         drop_payload(s, &c[i]);
+}
+
+static int
+submit_forget(struct side *s, struct call *c)
+{
+    Postern__V1__ForgetReq q = POSTERN__V1__FORGET_REQ__INIT;
+
+    *c = (struct call){.call.done = done};
+    q.node = 7;
+    q.count = 1;
+    return fs_forget(fs_channel_fs(s->fc), &q, &c->call);
+}
+
+static void
+a_helper_is_not_woken_for_a_few_forgets(void **state)
+{
+    struct side *s = *state;
+    static struct call c[100]; /* answered by the teardown */
+    unsigned n = 0;
+
+    assert_false(fs_channel_notify(s->fc, false)); /* there are none */
+    assert_true(channel_may_sleep(&s->helper));
+    assert_int_equal(submit_forget(s, &c[n++]), 0);
+    assert_true(fs_channel_notify(s->fc, false));
+    assert_int_equal(woken(s->to_helper), 0);
+    assert_false(fs_channel_notify(s->fc, true)); /* it was long enough */
+    assert_int_equal(woken(s->to_helper), 1);
+
+    (void)take(s);
+    assert_true(channel_may_sleep(&s->helper));
+    assert_int_equal(submit_forget(s, &c[n++]), 0);
+    assert_int_equal(submit_read(s, &c[n++], 1), 0); /* it takes them along */
+    assert_false(fs_channel_notify(s->fc, false));
+    assert_int_equal(woken(s->to_helper), 1);
+    drop_payload(s, &c[n - 1]);
+
+    (void)take(s);
+    (void)take(s);
+    assert_true(channel_may_sleep(&s->helper));
+    do { /* until they are too many */
+        assert_true(n < COUNT(c));
+        assert_int_equal(submit_forget(s, &c[n++]), 0);
+    } while (fs_channel_notify(s->fc, false));
+    assert_int_equal(woken(s->to_helper), 1);
 }
 
 static void
@@ -532,6 +576,7 @@ main(void)
         T(a_ring_position_that_cannot_be_closes_the_share),
         T(blame_takes_effect_with_the_next_poll_not_within),
         T(a_helper_that_sleeps_is_woken_once_for_a_batch),
+        T(a_helper_is_not_woken_for_a_few_forgets),
         T(the_worker_is_woken_only_when_it_said_it_sleeps),
     };
 

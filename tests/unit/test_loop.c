@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ipc/fd.h"
 #include "tests/lib/rig.h"
 #include "tests/lib/test.h"
 #include "worker/loop.h"
@@ -22,6 +24,14 @@ struct world {
     struct synth *s;
     unsigned rounds; /* of turn() since the set-up */
 };
+
+static void
+ignored(struct fs_call *call, int status, const ProtobufCMessage *rep)
+{
+    (void)call;
+    (void)status;
+    (void)rep;
+}
 
 static int
 setup(void **state)
@@ -249,6 +259,47 @@ a_connection_too_many_is_closed_at_once_and_costs_nothing(void **state)
     }
 }
 
+static uint64_t
+woken(int fd)
+{
+    uint64_t n;
+
+    return read(fd, &n, sizeof(n)) < 0 ? 0 : n;
+}
+
+/* The helper sleeps, and the worker has nothing else to say to it. */
+static void
+a_forget_alone_is_told_to_the_helper_before_long(void **state)
+{
+    struct world *w = *state;
+    Postern__V1__ForgetReq q = POSTERN__V1__FORGET_REQ__INIT;
+    struct fs_call call = {.done = ignored};
+    _clean(clean_fd) int memfd = channel_create(), to_helper = eventfd(0, EFD_NONBLOCK);
+    struct channel helper;
+    struct fs_channel *fc;
+
+    assert_int_equal(fs_channel_new("c", false, memfd, to_helper, &fc), 0);
+    assert_int_equal(channel_open(&helper, CHANNEL_HELPER, memfd, -1), 0);
+    assert_true(channel_may_sleep(&helper));
+    w->loop.helpers[0].fc = fc;
+    w->loop.nhelpers = 1;
+    q.node = 7;
+    q.count = 1;
+    assert_int_equal(fs_forget(fs_channel_fs(fc), &q, &call), 0);
+    assert_true(loop_once(&w->loop, 0));
+    assert_int_equal(woken(to_helper), 0);
+    (void)alarm(60); /* a loop that sleeps for ever is the end of this program */
+    while (woken(to_helper) == 0)
+        assert_true(loop_once(&w->loop, -1));
+    (void)alarm(0);
+    assert_int_equal(w->loop.tell_at, 0); /* from here on it sleeps as long as it likes */
+    w->loop.nhelpers = 0;
+    w->loop.helpers[0].fc = NULL;
+    fs_channel_gone(fc);
+    fs_channel_free(fc);
+    channel_close(&helper);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -258,6 +309,7 @@ main(void)
         T(a_reader_that_pauses_gets_every_byte_in_the_end),
         T(an_idle_connection_costs_no_turns),
         T(a_connection_too_many_is_closed_at_once_and_costs_nothing),
+        T(a_forget_alone_is_told_to_the_helper_before_long),
         T(everybody_who_waits_at_a_listener_is_accepted),
     };
 
