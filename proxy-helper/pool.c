@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,9 +23,8 @@ struct queue {
 
 struct pool {
     pthread_mutex_t lock; /* all below but what is the main thread's; and sending in ch */
-    pthread_cond_t work;
+    sem_t work;           /* jobs in todo; when all is over, one for each thread */
     struct queue todo, done;
-    bool stop;
     bool main_sleeps;
     bool awaited;       /* the main thread wants to know of jobs that are answered, too */
     int wake_fd;        /* borrowed */
@@ -94,6 +94,7 @@ hand_back(struct pool *p, struct job *j)
 {
     bool main_wakes, worker_wakes;
 
+    (void)pthread_mutex_lock(&p->lock);
     answer(p, j);
     worker_wakes = channel_must_wake(p->ch);
     main_wakes = p->main_sleeps && !j->answered;
@@ -105,7 +106,20 @@ hand_back(struct pool *p, struct job *j)
         die("eventfd of the worker");
     if (main_wakes)
         wake_main(p);
+}
+
+/* NULL: it is over. */
+static struct job *
+next_job(struct pool *p)
+{
+    struct job *j;
+
+    while (sem_wait(&p->work) < 0)
+        ; /* EINTR */
     (void)pthread_mutex_lock(&p->lock);
+    j = queue_get(&p->todo);
+    (void)pthread_mutex_unlock(&p->lock);
+    return j;
 }
 
 static void *
@@ -117,19 +131,12 @@ pool_thread(void *arg)
     (void)pthread_mutex_lock(&p->lock);
     p->running++;
     (void)pthread_cond_signal(&p->begun);
-    for (;;) {
-        while (p->todo.first == NULL && !p->stop)
-            (void)pthread_cond_wait(&p->work, &p->lock);
-        j = queue_get(&p->todo);
-        if (j == NULL)
-            break;
-        (void)pthread_mutex_unlock(&p->lock);
+    (void)pthread_mutex_unlock(&p->lock);
+    while ((j = next_job(p)) != NULL) {
         identity_be(j->identity, j->frame.uid, j->frame.gid);
         j->run(j);
-        (void)pthread_mutex_lock(&p->lock);
         hand_back(p, j);
     }
-    (void)pthread_mutex_unlock(&p->lock);
     return NULL;
 }
 
@@ -159,7 +166,7 @@ pool_new(int wake_fd, struct channel *ch, struct pool **ret)
     for (unsigned i = 0; i < JOBS; i++)
         pool_job_put(p, &p->jobs[i]);
     (void)pthread_mutex_init(&p->lock, NULL);
-    (void)pthread_cond_init(&p->work, NULL);
+    (void)sem_init(&p->work, 0, 0);
     (void)pthread_cond_init(&p->begun, NULL);
     while (r == 0 && p->nthreads < POOL_THREADS) {
         r = -pthread_create(&p->threads[p->nthreads], NULL, pool_thread, p);
@@ -180,14 +187,12 @@ pool_free(struct pool *p)
 {
     if (p == NULL)
         return NULL;
-    (void)pthread_mutex_lock(&p->lock);
-    p->stop = true;
-    (void)pthread_cond_broadcast(&p->work);
-    (void)pthread_mutex_unlock(&p->lock);
+    for (unsigned i = 0; i < p->nthreads; i++)
+        (void)sem_post(&p->work);
     for (unsigned i = 0; i < p->nthreads; i++)
         (void)pthread_join(p->threads[i], NULL);
     (void)pthread_cond_destroy(&p->begun);
-    (void)pthread_cond_destroy(&p->work);
+    (void)sem_destroy(&p->work);
     (void)pthread_mutex_destroy(&p->lock);
     free(p);
     return NULL;
@@ -218,7 +223,7 @@ pool_submit(struct pool *p, struct job *j)
     (void)pthread_mutex_lock(&p->lock);
     queue_put(&p->todo, j);
     (void)pthread_mutex_unlock(&p->lock);
-    (void)pthread_cond_signal(&p->work); /* who wakes up finds the lock free */
+    (void)sem_post(&p->work); /* who wakes up finds the lock free */
     p->under_way++;
 }
 
