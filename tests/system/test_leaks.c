@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "control/nine_wire.h"
+#include "tests/lib/legacy.h"
 #include "tests/lib/server.h"
 
 enum { ROOT, RW, FID, OTHER, OPEN };
@@ -198,23 +199,172 @@ attaches(struct nc *c)
     assert_int_equal(nc_attach(c, FID, "u", "none", 0), -ENOENT);
 }
 
+#define REFUSED(call) assert_true((call) < 0)
+
+static void
+is_refused_every_change(struct nc *c)
+{
+    const struct nc_setattr mode = {.valid = NINE_SET_MODE, .mode = 0600};
+
+    assert_int_equal(walk(c, ROOT, FID, "hello.txt"), 0);
+    REFUSED(nc_setattr(c, FID, &mode));
+    REFUSED(nc_xattrcreate(c, FID, "user.x", 3, 0));
+    REFUSED(nc_link(c, ROOT, FID, "l"));
+    REFUSED(nc_rename(c, FID, ROOT, "x"));
+    REFUSED(nc_renameat(c, ROOT, "hello.txt", ROOT, "x"));
+    REFUSED(nc_unlinkat(c, ROOT, "hello.txt", 0));
+    REFUSED(nc_symlink(c, ROOT, "s", "t", 0, NULL));
+    REFUSED(nc_mknod(c, ROOT, "n", S_IFIFO | 0644, 0, 0, 0, NULL));
+    REFUSED(nc_write(c, FID, 0, "x", 1));
+    assert_int_equal(nc_clunk(c, FID), 0);
+    assert_int_equal(walk(c, ROOT, FID, NULL), 0);
+    REFUSED(nc_lcreate(c, FID, "new", NINE_O_RDWR, 0644, 0, NULL, NULL));
+    assert_int_equal(nc_clunk(c, FID), 0);
+}
+
+/* All of it well-formed, and allowed. */
+static void
+is_refused_by_the_helper(struct nc *c)
+{
+    char target[64];
+
+    assert_int_equal(walk(c, RW, FID, "kept"), 0);
+    REFUSED(walk(c, FID, OTHER, "below"));
+    REFUSED(nc_lcreate(c, FID, "new", NINE_O_RDWR, 0644, 0, NULL, NULL));
+    REFUSED(nc_mkdir(c, FID, "new", 0755, 0, NULL));
+    REFUSED(nc_symlink(c, RW, "kept", "t", 0, NULL));
+    REFUSED(nc_mknod(c, RW, "kept", S_IFIFO | 0644, 0, 0, 0, NULL));
+    REFUSED(nc_mknod(c, RW, "dev", S_IFCHR | 0644, 1, 3, 0, NULL));
+    REFUSED(nc_link(c, RW, FID, "kept"));
+    REFUSED(nc_rename(c, RW, RW, "x"));
+    REFUSED(nc_renameat(c, RW, "none", RW, "x"));
+    REFUSED(nc_unlinkat(c, RW, "kept", NINE_AT_REMOVEDIR));
+    REFUSED(nc_readlink(c, FID, target, sizeof(target)));
+    assert_int_equal(nc_clunk(c, FID), 0);
+    assert_int_equal(walk(c, RW, FID, "fifo"), 0);
+    REFUSED(nc_lopen(c, FID, NINE_O_RDONLY, NULL, NULL));
+    REFUSED(nc_lopen(c, FID, NINE_O_RDWR, NULL, NULL));
+    assert_int_equal(nc_clunk(c, FID), 0);
+}
+
+static void
+uses_fids_that_are_in_use(struct nc *c)
+{
+    uint64_t size = 0;
+
+    assert_int_equal(walk(c, RW, FID, "kept"), 0);
+    assert_int_equal(nc_lopen(c, FID, NINE_O_RDWR, NULL, NULL), 0);
+    REFUSED(nc_lopen(c, FID, NINE_O_RDWR, NULL, NULL));
+    REFUSED(nc_lcreate(c, FID, "new", NINE_O_RDWR, 0644, 0, NULL, NULL));
+    REFUSED(walk(c, RW, FID, "fifo"));
+    REFUSED(nc_attach(c, FID, "u", "rw", 0));
+    REFUSED(nc_xattrwalk(c, RW, FID, "", &size));
+    assert_int_equal(nc_clunk(c, FID), 0);
+    REFUSED(nc_clunk(c, FID));
+}
+
+/* Announced twice, and then too much, and never all. */
+static void
+leaves_an_attribute_half_written(struct nc *c)
+{
+    static const char data[64] = "";
+    char buf[64];
+
+    assert_int_equal(walk(c, RW, FID, "kept"), 0);
+    assert_int_equal(nc_xattrcreate(c, FID, "user.half", 60, 0), 0);
+    REFUSED(nc_xattrcreate(c, FID, "user.half", 60, 0));
+    assert_int_equal(nc_write(c, FID, 0, data, 20), 20);
+    REFUSED(nc_write(c, FID, 20, data, 41));
+    REFUSED(nc_read(c, FID, 0, buf, sizeof(buf)));
+    REFUSED(nc_clunk(c, FID));
+}
+
 static const struct {
     const char *name;
     void (*run)(struct nc *c);
+    bool is_long;
 } cycles[] = {
-    {"walk, clunk", walks_and_clunks},
-    {"walk to nothing", walks_to_nothing},
-    {"open, read", opens_and_reads},
-    {"refused writes", is_refused_to_write},
-    {"create, write, fsync, remove", creates_writes_and_removes},
-    {"mkdir, symlink, mknod, rename, unlink", makes_and_removes_names},
-    {"link, rename of a fid", links_and_renames_a_fid},
-    {"xattrs", sets_and_reads_xattrs},
-    {"locks", locks_and_unlocks},
-    {"readdir", reads_a_directory},
-    {"getattr, setattr, statfs, flush", asks_about_a_file},
-    {"statfs, readlink, xattrs, read-only", asks_about_what_is_read_only},
-    {"attach", attaches},
+    {"walk, clunk", walks_and_clunks, false},
+    {"walk to nothing", walks_to_nothing, false},
+    {"open, read", opens_and_reads, false},
+    {"refused writes", is_refused_to_write, false},
+    {"create, write, fsync, remove", creates_writes_and_removes, false},
+    {"mkdir, symlink, mknod, rename, unlink", makes_and_removes_names, false},
+    {"link, rename of a fid", links_and_renames_a_fid, false},
+    {"xattrs", sets_and_reads_xattrs, false},
+    {"locks", locks_and_unlocks, false},
+    {"readdir", reads_a_directory, false},
+    {"getattr, setattr, statfs, flush", asks_about_a_file, false},
+    {"statfs, readlink, xattrs, read-only", asks_about_what_is_read_only, false},
+    {"attach", attaches, false},
+    {"refused changes", is_refused_every_change, true},
+    {"refused by the kernel", is_refused_by_the_helper, true},
+    {"fids in use", uses_fids_that_are_in_use, true},
+    {"attributes half written", leaves_an_attribute_half_written, true},
+};
+
+/* --- the same in the older dialects ------------------------------------------------ */
+
+static struct old old; /* of the connection that a cycle is given */
+
+static void
+old_makes_and_removes(struct nc *c)
+{
+    struct old_stat st = old_stat_blank();
+    char buf[8];
+
+    (void)c;
+    st.mode = 0600;
+    assert_int_equal(old_walk(&old, RW, FID, NULL), 0);
+    assert_int_equal(old_create(&old, FID, "o", 0644, OLD_ORDWR, ""), 0);
+    assert_int_equal(old_write(&old, FID, 0, "abc", 3), 3);
+    assert_int_equal(old_read(&old, FID, 0, buf, sizeof(buf)), 3);
+    assert_int_equal(old_wstat(&old, FID, &st), 0);
+    assert_int_equal(old_stat(&old, FID, &st), 0);
+    st = old_stat_blank();
+    (void)snprintf(st.name, sizeof(st.name), "p");
+    assert_int_equal(old_wstat(&old, FID, &st), 0);
+    assert_int_equal(old_remove(&old, FID), 0);
+}
+
+static void
+old_reads_a_directory(struct nc *c)
+{
+    char buf[4096];
+
+    (void)c;
+    assert_int_equal(old_walk(&old, ROOT, FID, NULL), 0);
+    assert_int_equal(old_open(&old, FID, OLD_OREAD), 0);
+    assert_true(old_read(&old, FID, 0, buf, sizeof(buf)) > 0);
+    assert_int_equal(old_clunk(&old, FID), 0);
+}
+
+static void
+old_is_refused(struct nc *c)
+{
+    struct old_stat st = old_stat_blank();
+
+    (void)c;
+    st.length = 0;
+    REFUSED(old_walk(&old, ROOT, FID, "none"));
+    assert_int_equal(old_walk(&old, ROOT, FID, "hello.txt"), 0);
+    REFUSED(old_open(&old, FID, OLD_ORDWR));
+    REFUSED(old_open(&old, FID, OLD_OREAD | OLD_ORCLOSE));
+    REFUSED(old_create(&old, FID, "new", 0644, OLD_ORDWR, ""));
+    REFUSED(old_write(&old, FID, 0, "x", 1));
+    REFUSED(old_wstat(&old, FID, &st));
+    REFUSED(old_walk(&old, ROOT, FID, "sub"));
+    REFUSED(old_remove(&old, FID)); /* and it is gone */
+    REFUSED(old_clunk(&old, FID));
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct nc *c);
+} old_cycles[] = {
+    {"old: create, write, wstat, remove", old_makes_and_removes},
+    {"old: read of a directory", old_reads_a_directory},
+    {"old: refused", old_is_refused},
 };
 
 /* --- what the processes hold -------------------------------------------------------- */
@@ -277,9 +427,13 @@ how_many(void)
     return given != NULL ? (unsigned)strtoul(given, NULL, 10) : CYCLES_MIN;
 }
 
+/* A cycle of many requests runs less often: once for each `of`. */
+#define LONG 4u
+
 struct cycle_run {
     struct nc *c;
     void (*run)(struct nc *c);
+    unsigned of;
 };
 
 static void
@@ -288,8 +442,27 @@ cycle_round(const struct server *s, void *ctx)
     const struct cycle_run *r = ctx;
 
     (void)s;
-    for (unsigned n = 0; n < how_many(); n++)
+    for (unsigned n = 0; n < how_many() / r->of; n++)
         r->run(r->c);
+}
+
+static void
+expect_flat_cycle(const struct server *s, struct cycle_run r, const char *what)
+{
+    for (unsigned n = 0; n < how_many() / 10; n++)
+        r.run(r.c);
+    expect_flat(s, cycle_round, &r, what);
+}
+
+static void
+start(struct server *s)
+{
+    server_init(s, false);
+    server_file(s, "rw/kept", "x");
+    assert_int_equal(mkfifo(server_path(s, "rw/fifo"), 0666), 0);
+    assert_int_equal(chown(server_path(s, "rw/kept"), SERVER_OWNER, SERVER_OWNER), 0);
+    assert_int_equal(chown(server_path(s, "rw/fifo"), SERVER_OWNER, SERVER_OWNER), 0);
+    server_start(s, NULL);
 }
 
 static void
@@ -299,20 +472,36 @@ no_operation_leaves_memory_or_fds_behind(void **state)
     struct nc *c;
 
     (void)state;
-    server_init(&s, false);
-    server_file(&s, "rw/kept", "x");
-    assert_int_equal(chown(server_path(&s, "rw/kept"), SERVER_OWNER, SERVER_OWNER), 0);
-    server_start(&s, NULL);
+    start(&s);
     c = server_attach(&s, "ro");
     assert_int_equal(nc_attach(c, RW, "", "rw", 0), 0);
-    for (size_t i = 0; i < COUNT(cycles); i++) {
-        struct cycle_run r = {c, cycles[i].run};
-
-        for (unsigned n = 0; n < how_many() / 10; n++)
-            r.run(c);
-        expect_flat(&s, cycle_round, &r, cycles[i].name);
-    }
+    for (size_t i = 0; i < COUNT(cycles); i++)
+        expect_flat_cycle(&s, (struct cycle_run){c, cycles[i].run, cycles[i].is_long ? LONG : 1},
+                          cycles[i].name);
     nc_close(c);
+    assert_int_equal(server_stop(&s, SIGTERM), 0);
+    server_done(&s);
+}
+
+static void
+no_operation_of_the_older_dialects_does(void **state)
+{
+    static const char *const versions[] = {"9P2000.u", "9P2000"};
+    struct server s;
+
+    (void)state;
+    start(&s);
+    for (size_t v = 0; v < COUNT(versions); v++) {
+        old = (struct old){.dotu = v == 0};
+        assert_int_equal(nc_connect(s.address, &old.c), 0);
+        assert_int_equal(nc_version(old.c, 65536, versions[v]), 0);
+        assert_int_equal(old_attach(&old, ROOT, "ro"), 0);
+        assert_int_equal(old_attach(&old, RW, "rw"), 0);
+        for (size_t i = 0; i < COUNT(old_cycles); i++)
+            expect_flat_cycle(&s, (struct cycle_run){old.c, old_cycles[i].run, LONG},
+                              old_cycles[i].name);
+        nc_close(old.c);
+    }
     assert_int_equal(server_stop(&s, SIGTERM), 0);
     server_done(&s);
 }
@@ -364,6 +553,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_operation_leaves_memory_or_fds_behind),
+        cmocka_unit_test(no_operation_of_the_older_dialects_does),
         cmocka_unit_test(no_connection_leaves_memory_or_fds_behind),
     };
 

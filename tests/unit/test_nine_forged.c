@@ -12,19 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/forms.h"
-#include "tests/lib/rig.h"
+#include "tests/lib/forms_rig.h"
 #include "worker/nine.h"
 
-#define RERROR 107
-#define MSIZE 200000u
+#define MSIZE FORMS_MSIZE
 #define BATCH 50u
 #define REFUSALS 500u /* of each kind */
-
-static const struct {
-    unsigned dialect;
-    const char *version;
-} dialects[] = {{NINE_L, "9P2000.L"}, {NINE_U, "9P2000.u"}, {NINE_2000, "9P2000"}};
 
 static const uint64_t borders[] = {
     0,          1,          0x7f,           0x80,       0xff,        0x7fff,
@@ -33,62 +26,6 @@ static const uint64_t borders[] = {
     INT64_MAX,  1ull << 63, UINT64_MAX - 8, UINT64_MAX};
 
 static uint8_t message[FORM_ROOM];
-
-static struct rig *
-start(void)
-{
-    struct rig *rig = rig_new(&rig_limits);
-
-    for (unsigned i = 0; i < 2; i++) {
-        struct synth *s = i == 0 ? rig->rw : rig->ro;
-
-        synth_put_file(s, "file", "hello", 5);
-        synth_put_dir(s, "dir");
-        synth_put_file(s, "dir/in", "inner", 5);
-        synth_put_link(s, "link", "dir/in");
-    }
-    return rig;
-}
-
-static void
-open_as(struct guest *g, uint32_t fid, bool read)
-{
-    const bool l = g->conn->dialect == NINE_L;
-    const unsigned how = read ? 0 : 2;
-
-    assert_int_equal(guest_ask(g, l ? TLOPEN : TOPEN, l ? "44" : "41", fid, how).type,
-                     (l ? TLOPEN : TOPEN) + 1);
-}
-
-/* With all fids of forms.h, in that share. */
-static struct guest *
-guest_of(struct rig *rig, size_t d, const char *share)
-{
-    const bool read_only = strcmp(share, "ro") == 0;
-    struct guest *g = rig_connect(rig);
-
-    assert_int_equal(guest_ask(g, TVERSION, "4s", MSIZE, dialects[d].version).type, TVERSION + 1);
-    if (dialects[d].dialect == NINE_2000)
-        assert_int_equal(guest_ask(g, TATTACH, "44ss", FORM_ROOT, NOFID, "nobody", share).type,
-                         TATTACH + 1);
-    else
-        assert_int_equal(guest_ask(g, TATTACH, "44ss4", FORM_ROOT, NOFID, "nobody", share, 0u).type,
-                         TATTACH + 1);
-    guest_walk(g, FORM_ROOT, FORM_FILE, "file");
-    guest_walk(g, FORM_ROOT, FORM_OPEN_FILE, "file");
-    guest_walk(g, FORM_ROOT, FORM_DIR, "dir");
-    guest_walk(g, FORM_ROOT, FORM_OPEN_DIR, "dir");
-    guest_walk(g, FORM_ROOT, FORM_LINK, "link");
-    open_as(g, FORM_OPEN_FILE, read_only);
-    open_as(g, FORM_OPEN_DIR, true);
-    return g;
-}
-
-static bool
-is_error(const struct msg *m)
-{
-    return m->type == RLERROR || m->type == RERROR;
-}
 
 /* Send the message in question; its one answer, of its type or an error. */
 static struct msg
@@ -102,7 +39,7 @@ answer_to(struct guest *g, const struct form *f, const struct forged *x)
     if (!guest_next(g, &m))
         fail_msg("type %u, field %d: no answer", f->type, x->field);
     assert_int_equal(m.tag, 1);
-    assert_true(is_error(&m) || m.type == f->type + 1);
+    assert_true(forms_is_error(&m) || m.type == f->type + 1);
     assert_true(m.size <= MSIZE);
     assert_false(guest_next(g, &more));
     return m;
@@ -119,8 +56,8 @@ assert_goes_on(struct guest *g)
 static struct msg
 try_one(size_t d, const struct form *f, const struct forged *x, bool *ret_called)
 {
-    struct rig *rig = start();
-    struct guest *g = guest_of(rig, d, "rw");
+    struct rig *rig = forms_rig();
+    struct guest *g = forms_guest(rig, d, "rw");
     const unsigned calls = synth_calls(rig->rw, 0);
     struct msg m = answer_to(g, f, x);
 
@@ -136,7 +73,7 @@ static void
 every_message_has_a_form_that_succeeds(void **state)
 {
     (void)state;
-    for (size_t d = 0; d < COUNT(dialects); d++) {
+    for (size_t d = 0; d < FORMS_DIALECTS; d++) {
         for (unsigned type = 0; type < 256; type++) {
             unsigned found = 0;
 
@@ -144,14 +81,14 @@ every_message_has_a_form_that_succeeds(void **state)
                 struct msg m;
                 bool called;
 
-                if (forms[i].type != type || (forms[i].dialects & dialects[d].dialect) == 0)
+                if (forms[i].type != type || (forms[i].dialects & forms_dialect(d)) == 0)
                     continue;
                 found++;
                 m = try_one(d, &forms[i], &FORGED_NOT, &called);
-                if (is_error(&m) != (type == TAUTH))
+                if (forms_is_error(&m) != (type == TAUTH))
                     fail_msg("type %u: answered with %u", type, m.type);
             }
-            assert_int_equal(found, nine_row((uint8_t)type, dialects[d].dialect) != NULL);
+            assert_int_equal(found, nine_row((uint8_t)type, forms_dialect(d)) != NULL);
         }
     }
 }
@@ -185,12 +122,12 @@ a_name_that_is_none_is_never_a_call_in_any_field(void **state)
 
     (void)state;
     memset(many, 'x', sizeof(many));
-    for (size_t k = 0; k < nforms * COUNT(dialects) * COUNT(bad); k++) {
-        const struct form *f = &forms[k / COUNT(bad) / COUNT(dialects)];
-        const size_t d = k / COUNT(bad) % COUNT(dialects), b = k % COUNT(bad);
+    for (size_t k = 0; k < nforms * FORMS_DIALECTS * COUNT(bad); k++) {
+        const struct form *f = &forms[k / COUNT(bad) / FORMS_DIALECTS];
+        const size_t d = k / COUNT(bad) % FORMS_DIALECTS, b = k % COUNT(bad);
         const void *p = bad[b].name != NULL ? (const void *)bad[b].name : many;
 
-        if ((f->dialects & dialects[d].dialect) == 0 || is_meant(f, b))
+        if ((f->dialects & forms_dialect(d)) == 0 || is_meant(f, b))
             continue;
         for (int i = 0; f->fields[i] != '\0'; i++) {
             const struct forged x = {
@@ -201,7 +138,7 @@ a_name_that_is_none_is_never_a_call_in_any_field(void **state)
             if (form_kind(f->fields[i]) != FORM_NAME)
                 continue;
             m = try_one(d, f, &x, &called);
-            if (!is_error(&m) || called)
+            if (!forms_is_error(&m) || called)
                 fail_msg("type %u, field %d: name %zu was taken", f->type, i, b);
             tried++;
         }
@@ -215,11 +152,11 @@ any_other_string_may_be_any_bytes(void **state)
 {
     (void)state;
     memset(many, 'x', sizeof(many));
-    for (size_t k = 0; k < nforms * COUNT(dialects) * COUNT(bad); k++) {
-        const struct form *f = &forms[k / COUNT(bad) / COUNT(dialects)];
-        const size_t d = k / COUNT(bad) % COUNT(dialects), b = k % COUNT(bad);
+    for (size_t k = 0; k < nforms * FORMS_DIALECTS * COUNT(bad); k++) {
+        const struct form *f = &forms[k / COUNT(bad) / FORMS_DIALECTS];
+        const size_t d = k / COUNT(bad) % FORMS_DIALECTS, b = k % COUNT(bad);
 
-        if ((f->dialects & dialects[d].dialect) == 0)
+        if ((f->dialects & forms_dialect(d)) == 0)
             continue;
         for (int i = 0; f->fields[i] != '\0'; i++) {
             const struct forged x = {.field = i,
@@ -234,7 +171,7 @@ any_other_string_may_be_any_bytes(void **state)
                 continue;
             m = try_one(d, f, &x, &called);
             if (f->fields[i] == 'a' && bad[b].n > 0) /* the root of all has the empty name */
-                assert_true(is_error(&m));
+                assert_true(forms_is_error(&m));
         }
     }
 }
@@ -245,11 +182,11 @@ static void
 numbers_at_every_border(void **state)
 {
     (void)state;
-    for (size_t k = 0; k < nforms * COUNT(dialects) * COUNT(borders); k++) {
-        const struct form *f = &forms[k / COUNT(borders) / COUNT(dialects)];
-        const size_t d = k / COUNT(borders) % COUNT(dialects), b = k % COUNT(borders);
+    for (size_t k = 0; k < nforms * FORMS_DIALECTS * COUNT(borders); k++) {
+        const struct form *f = &forms[k / COUNT(borders) / FORMS_DIALECTS];
+        const size_t d = k / COUNT(borders) % FORMS_DIALECTS, b = k % COUNT(borders);
 
-        if ((f->dialects & dialects[d].dialect) == 0)
+        if ((f->dialects & forms_dialect(d)) == 0)
             continue;
         for (int i = 0; f->fields[i] != '\0'; i++) {
             const enum form_kind kind = form_kind(f->fields[i]);
@@ -270,11 +207,11 @@ a_length_that_lies_is_an_error(void **state)
 
     (void)state;
     memset(many, 'x', sizeof(many));
-    for (size_t k = 0; k < nforms * COUNT(dialects) * COUNT(lies); k++) {
-        const struct form *f = &forms[k / COUNT(lies) / COUNT(dialects)];
-        const size_t d = k / COUNT(lies) % COUNT(dialects), l = k % COUNT(lies);
+    for (size_t k = 0; k < nforms * FORMS_DIALECTS * COUNT(lies); k++) {
+        const struct form *f = &forms[k / COUNT(lies) / FORMS_DIALECTS];
+        const size_t d = k / COUNT(lies) % FORMS_DIALECTS, l = k % COUNT(lies);
 
-        if ((f->dialects & dialects[d].dialect) == 0)
+        if ((f->dialects & forms_dialect(d)) == 0)
             continue;
         for (int i = 0; f->fields[i] != '\0'; i++) {
             static const size_t lengths[] = {4, 255, 4095};
@@ -283,7 +220,7 @@ a_length_that_lies_is_an_error(void **state)
 
             if (kind != FORM_NAME && kind != FORM_TEXT)
                 continue;
-            if (f->fields[i] == 'x' && dialects[d].dialect != NINE_U)
+            if (f->fields[i] == 'x' && forms_dialect(d) != NINE_U)
                 continue;
             for (size_t n = 0; n < COUNT(lengths); n++) {
                 const struct forged x = {
@@ -293,7 +230,7 @@ a_length_that_lies_is_an_error(void **state)
                 if (lies[l] == lengths[n])
                     continue;
                 m = try_one(d, f, &x, &called);
-                assert_true(is_error(&m) && !called);
+                assert_true(forms_is_error(&m) && !called);
             }
         }
     }
@@ -343,7 +280,7 @@ is_refused_often(struct guest *g, const struct form *f, const struct forged *x)
         }
         rig_run(g->rig);
         for (; guest_next(g, &m); answers++)
-            if (!is_error(&m))
+            if (!forms_is_error(&m))
                 fail_msg("type %u was not refused", f->type);
         assert_int_equal(answers, batch);
         if (f->type == TREMOVE && x->field < 0)
@@ -370,16 +307,16 @@ expect_no_trace(struct guest *g, const struct form *f, const struct forged *x)
 static void
 requests_with_unknown_fids_leave_nothing_however_many(void **state)
 {
-    struct rig *rig = start();
+    struct rig *rig = forms_rig();
 
     (void)state;
-    for (size_t d = 0; d < COUNT(dialects); d++) {
-        struct guest *g = guest_of(rig, d, "rw");
+    for (size_t d = 0; d < FORMS_DIALECTS; d++) {
+        struct guest *g = forms_guest(rig, d, "rw");
 
         for (size_t i = 0; i < nforms; i++) {
             const struct forged x = {.field = 0, .number = 99};
 
-            if ((forms[i].dialects & dialects[d].dialect) == 0 || forms[i].type == TATTACH ||
+            if ((forms[i].dialects & forms_dialect(d)) == 0 || forms[i].type == TATTACH ||
                 forms[i].type == TFLUSH)
                 continue;
             expect_no_trace(g, &forms[i], &x);
@@ -394,19 +331,19 @@ requests_with_unknown_fids_leave_nothing_however_many(void **state)
 static void
 requests_that_would_write_leave_nothing_however_many(void **state)
 {
-    struct rig *rig = start();
+    struct rig *rig = forms_rig();
     unsigned refused = 0;
 
     (void)state;
-    for (size_t d = 0; d < COUNT(dialects); d++) {
-        struct guest *g = guest_of(rig, d, "ro");
+    for (size_t d = 0; d < FORMS_DIALECTS; d++) {
+        struct guest *g = forms_guest(rig, d, "ro");
 
         for (size_t i = 0; i < nforms; i++) {
             static const uint8_t reads[] = {TSTATFS, TREADLINK, TGETATTR, TXATTRWALK, TREADDIR,
                                             TFSYNC,  TLOCK,     TGETLOCK, TATTACH,    TFLUSH,
                                             TWALK,   TREAD,     TCLUNK,   TSTAT};
 
-            if ((forms[i].dialects & dialects[d].dialect) == 0 ||
+            if ((forms[i].dialects & forms_dialect(d)) == 0 ||
                 memchr(reads, forms[i].type, sizeof(reads)) != NULL)
                 continue;
             expect_no_trace(g, &forms[i], &FORGED_NOT);
