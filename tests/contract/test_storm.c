@@ -20,6 +20,8 @@
 #include "worker/loop.h"
 
 #define SECONDS 4
+#define SECONDS_OF_FEW 2
+#define FEW_FDS 12
 #define WAIT_MS 20
 #define ROUNDS_MAX 1000 /* until a worker without guests must be idle */
 
@@ -113,22 +115,21 @@ connect_to(void *ctx)
     return c;
 }
 
-static void
-nothing_leaves_the_share_and_nothing_stays_behind(void **state)
+static struct storm_counts
+storm_over(const struct contract_options *o, unsigned seconds)
 {
-    struct contract *c = contract_open(
-        &(struct contract_options){.present_uid = 1000, .present_gid = 1001, .for_worker = true});
+    struct contract *c = contract_open(o);
     struct worker *w = calloc(1, sizeof(*w));
     struct storm storm = {.share = c->path,
                           .connect = connect_to,
                           .ctx = w,
                           .aname = "rw",
                           .clients = 4,
-                          .seconds = SECONDS};
+                          .few_fds = o->node_fds != 0,
+                          .seconds = seconds};
     struct contract_counts left;
     struct storm_counts n;
 
-    (void)state;
     assert_non_null(w);
     (void)signal(SIGPIPE, SIG_IGN); /* as the sandbox has it */
     worker_start(w, c);
@@ -138,12 +139,36 @@ nothing_leaves_the_share_and_nothing_stays_behind(void **state)
            (unsigned long long)n.swaps, (unsigned long long)n.links_met);
     printf("%llu locks, %llu of them by who might wait\n", (unsigned long long)n.locks,
            (unsigned long long)n.waits);
-    assert_true(n.requests > 1000 && n.swaps > 100 && n.links_met > 0);
-    assert_true(n.locks > 0 && n.waits > 0);
     worker_stop(w);
     left = contract_close(c);
     assert_true(!left.known || (left.nodes == 1 && left.node_fds == 1 && left.files == 0));
     free(w);
+    return n;
+}
+
+static void
+nothing_leaves_the_share_and_nothing_stays_behind(void **state)
+{
+    const struct contract_options o = {
+        .present_uid = 1000, .present_gid = 1001, .for_worker = true};
+    struct storm_counts n;
+
+    (void)state;
+    n = storm_over(&o, SECONDS);
+    assert_true(n.requests > 1000 && n.swaps > 100 && n.links_met > 0);
+    assert_true(n.locks > 0 && n.waits > 0);
+}
+
+/* Files are let go of and found again by name, under the hands of who walks, renames
+ * and clunks them. */
+static void
+nor_when_nodes_lose_their_fds_all_the_while(void **state)
+{
+    const struct contract_options o = {
+        .present_uid = 1000, .present_gid = 1001, .for_worker = true, .node_fds = FEW_FDS};
+
+    (void)state;
+    assert_true(storm_over(&o, SECONDS_OF_FEW).requests > 0);
 }
 
 int
@@ -151,6 +176,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_leaves_the_share_and_nothing_stays_behind),
+        cmocka_unit_test(nor_when_nodes_lose_their_fds_all_the_while),
     };
 
     return cmocka_run_group_tests_name("storm against both in one process", tests, NULL, NULL);

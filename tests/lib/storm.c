@@ -672,7 +672,7 @@ answered(struct client *k, const struct nc_reply *r)
     err = refusal(k, r);
     if (err != 0) {
         k->refused++;
-        if (!may_be(k->type[r->tag], err))
+        if (!may_be(k->type[r->tag], err) && !(k->s->few_fds && err == ENFILE))
             wrong(k, "type %u refused with %s", k->type[r->tag], strerrordesc_np((int)err));
         return;
     }

@@ -11,6 +11,7 @@
 #ifndef POSTERN_TESTS_STORM_H
 #define POSTERN_TESTS_STORM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "control/nine_client.h"
@@ -22,6 +23,7 @@ struct storm {
     void *ctx;
     const char *aname;
     unsigned clients, seconds;
+    bool few_fds; /* the server may run out of those for files without a name: ENFILE */
 };
 
 struct storm_counts {
