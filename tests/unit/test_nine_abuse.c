@@ -199,7 +199,7 @@ flush_over_and_over(struct guest *g)
 
     g->rig->hold = true;
     guest_send(g, TREAD, 9, "484", FORM_OPEN_FILE, (uint64_t)0, 100u);
-    for (uint16_t i = 0; i < COUNT(old); i++)
+    for (unsigned i = 0; i < COUNT(old); i++)
         guest_send(g, TFLUSH, (uint16_t)(10 + i), "2", old[i]);
     rig_run(g->rig);
     g->rig->hold = false;
