@@ -1,7 +1,8 @@
 /*
  * Operations by the thousand, those that succeed and those that are refused,
- * and connections that come and go: the memory and the fds of worker and
- * helpers are afterwards what they were.
+ * and connections that come and go, refused ones too: the memory and the fds of
+ * worker and helpers are afterwards what they were. Nodes, open files and fids
+ * are limited so tightly that one left behind by each cycle would be one too many.
  *
  * CYCLES=1000000 makes it long; by itself it is as long as a check may be.
  */
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +26,15 @@ enum { ROOT, RW, FID, OTHER, OPEN };
 #define GROWTH_MAX (64u * 1024u) /* bytes; a leak of 48 in each cycle is more */
 #define CYCLES_MIN 2000u
 #define ROUNDS 24u /* each may touch another 64 of the 1024 KiB of a helper's hash table */
+#define CONNECTIONS 64 /* as the policy says */
+
+static const char policy[] =
+    "tenant \"t\" {\n"
+    "    listen \"unix:@/sock\" { protocol = 9p }\n"
+    "    share \"ro\" { path = \"@/ro\" access = read-only }\n"
+    "    share \"rw\" { path = \"@/rw\" access = read-write }\n"
+    "    limits { connections = 64 fids = 50 nodes = 500 open-files = 200 }\n"
+    "}\n";
 
 static const char *const hello[] = {"hello.txt"};
 
@@ -512,6 +523,13 @@ struct calm {
     size_t n, fds[8];
 };
 
+static void
+await_calm(const struct calm *calm)
+{
+    for (size_t i = 0; i < calm->n; i++) /* the last one's end takes a moment */
+        server_await_fds(calm->v[i].pid, calm->fds[i]);
+}
+
 /* With a file open and one half known, as connections end in life. */
 static void
 come_and_go(const struct server *s, void *ctx)
@@ -527,8 +545,107 @@ come_and_go(const struct server *s, void *ctx)
         assert_int_equal(walk(c, ROOT, FID, "sub"), 0);
         nc_close(c);
     }
-    for (size_t i = 0; i < calm->n; i++) /* the last one's end takes a moment */
-        server_await_fds(calm->v[i].pid, calm->fds[i]);
+    await_calm(calm);
+}
+
+/* --- connections that are refused, or end in the middle ------------------------------ */
+
+static void
+attaches_to_nothing(const struct server *s)
+{
+    assert_int_equal(server_try_attach(s, "none"), -ENOENT);
+}
+
+static void
+speaks_another_protocol(const struct server *s)
+{
+    static const char http[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct nc *c;
+    char byte;
+
+    assert_int_equal(nc_connect(s->address, &c), 0);
+    assert_int_equal(send(nc_fd(c), http, sizeof(http) - 1, MSG_NOSIGNAL), sizeof(http) - 1);
+    (void)!recv(nc_fd(c), &byte, 1, 0); /* the server ends it */
+    nc_close(c);
+}
+
+static void
+has_no_version(const struct server *s)
+{
+    struct nc *c;
+
+    assert_int_equal(nc_connect(s->address, &c), 0);
+    assert_int_equal(nc_version(c, 65536, "9P1999"), -EPROTO);
+    nc_close(c);
+}
+
+/* Head of a Twrite of 1000 bytes to fid OPEN, and a few of them. */
+static void
+goes_in_the_middle_of_a_write(const struct server *s)
+{
+    static const char half[40] = {(char)(1023 & 0xff),
+                                  1023 >> 8,
+                                  0,
+                                  0,
+                                  NINE_TWRITE,
+                                  1,
+                                  0,
+                                  OPEN,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  0,
+                                  (char)(1000 & 0xff),
+                                  1000 >> 8};
+    static const char *const kept[] = {"kept"};
+    struct nc *c = server_attach(s, "rw");
+    size_t n;
+
+    assert_int_equal(nc_walk(c, ROOT, OPEN, 1, kept, NULL, &n), 0);
+    assert_int_equal(nc_lopen(c, OPEN, NINE_O_RDWR, NULL, NULL), 0);
+    assert_int_equal(send(nc_fd(c), half, sizeof(half), MSG_NOSIGNAL), sizeof(half));
+    nc_close(c);
+}
+
+/* Until the tenant's limit closes one. */
+static void
+finds_no_room(const struct server *s)
+{
+    struct nc *c[CONNECTIONS + 1];
+    unsigned n = 0;
+    int r = 0;
+
+    while (r == 0 && n < COUNT(c)) {
+        assert_int_equal(nc_connect(s->address, &c[n]), 0);
+        r = nc_version(c[n++], 65536, "9P2000.L");
+    }
+    assert_true(r < 0);
+    while (n > 0)
+        nc_close(c[--n]);
+}
+
+static void (*const refused[])(const struct server *s) = {
+    attaches_to_nothing, speaks_another_protocol, has_no_version, goes_in_the_middle_of_a_write};
+
+static void
+come_and_are_refused(const struct server *s, void *ctx)
+{
+    for (unsigned i = 0; i < how_many(); i++) {
+        refused[i % COUNT(refused)](s);
+        if (i % 100 == 99) {
+            await_calm(ctx); /* or there would be no room for the first either */
+            finds_no_room(s);
+            await_calm(ctx);
+        }
+    }
+    await_calm(ctx);
 }
 
 static void
@@ -539,11 +656,15 @@ no_connection_leaves_memory_or_fds_behind(void **state)
 
     (void)state;
     server_init(&s, false);
+    server_file(&s, "policy.conf", policy);
+    server_file(&s, "rw/kept", "x");
+    assert_int_equal(chown(server_path(&s, "rw/kept"), SERVER_OWNER, SERVER_OWNER), 0);
     server_start(&s, NULL);
     calm.n = server_children(&s, calm.v, COUNT(calm.v));
     for (size_t i = 0; i < calm.n; i++)
         calm.fds[i] = server_fds(calm.v[i].pid);
     expect_flat(&s, come_and_go, &calm, "connections");
+    expect_flat(&s, come_and_are_refused, &calm, "refused connections");
     assert_int_equal(server_stop(&s, SIGTERM), 0);
     server_done(&s);
 }
