@@ -132,6 +132,7 @@ struct door {
     int hangup_fd;                  /* owned; of a connection that the worker has; else -1 */
     struct event *hangup;           /* owned */
     struct unix_file file;
+    char *aside; /* owned; where the file is until door_take_place(); else NULL */
 };
 
 #define TENANT_STATES(X)                                                                           \

@@ -11,7 +11,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -20,6 +23,7 @@
 #include "ipc/fd.h"
 #include "ipc/log.h"
 
+#define FIRST_FD 3 /* those before it are of standard input and output */
 #define BIT(transport) (1u << TRANSPORT_##transport)
 #define OURS (BIT(UNIX) | BIT(TCP) | BIT(VSOCK))
 #define INHERITED (BIT(SYSTEMD) | BIT(FD))
@@ -101,14 +105,12 @@ door_warn_remote(const struct plan_listen *plan)
     log_warn(DOOR_REMOTE_WARNING, plan->address);
 }
 
-int
-door_open(struct door *d)
+/* It has a socket: what its own address is, and whether that may be. */
+static int
+door_look(struct door *d)
 {
     socklen_t n = sizeof(d->at);
-    int r = opens[d->plan->transport](d);
 
-    if (r < 0)
-        return r;
     memset(&d->at, 0, sizeof(d->at));
     if (getsockname(d->fd, (struct sockaddr *)&d->at, &n) < 0)
         return door_refused(-errno, d->plan);
@@ -118,6 +120,37 @@ door_open(struct door *d)
         return door_refused(-EPERM, d->plan);
     door_warn_remote(d->plan);
     return 0;
+}
+
+int
+door_open(struct door *d)
+{
+    int r = opens[d->plan->transport](d);
+
+    return r < 0 ? r : door_look(d);
+}
+
+int
+door_open_beside(struct door *d, const struct door *from)
+{
+    if (from->connected || from->fd < 0)
+        return door_open(d);
+    if (d->plan->transport == TRANSPORT_UNIX) {
+        if (asprintf(&d->aside, "%s.new", d->plan->path) < 0) {
+            d->aside = NULL;
+            return -ENOMEM;
+        }
+        return door_open(d);
+    }
+    d->fd = fcntl(from->fd, F_DUPFD_CLOEXEC, FIRST_FD);
+    return d->fd < 0 ? door_refused(-errno, d->plan) : door_look(d);
+}
+
+void
+door_take_place(struct door *d)
+{
+    if (d->aside != NULL)
+        door_unix_place(d);
 }
 
 /* --- a connection's end ----------------------------------------------------------- */
@@ -181,4 +214,6 @@ door_done(struct door *d)
     clean_fd(&d->hangup_fd);
     clean_fd(&d->fd);
     door_unix_done(d);
+    free(d->aside);
+    d->aside = NULL;
 }

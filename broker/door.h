@@ -24,10 +24,25 @@ int door_inherited(struct door *d); /* inherit.c; also d->connected */
  * unix_unlink: idempotent.
  */
 int unix_bind(int fd, const char *path, struct unix_file *ret);
+/* The path of a door's file. */
+const char *door_unix_path(const struct door *d);
 int unix_give(const char *path, const char *group, gid_t *ret);
 void unix_unlink(const char *path, struct unix_file *f);
-/* Who may connect, as the plan has it. 0, or -errno after saying why. */
-int door_unix_group(const struct plan_listen *plan);
+/* Who may connect to the file at path, as the plan has it. 0, or -errno after
+ * saying why. */
+int door_unix_group(const struct plan_listen *plan, const char *path);
+/* The file goes to where the plan has it, in place of another. */
+void door_unix_place(struct door *d);
+
+/*
+ * Another policy gives the address of from to another tenant, whose door d is.
+ * 0: nobody comes in by it before door_take_place(), which cannot fail but for
+ * what it logs; -errno after saying why. A unix socket is a new one, since
+ * others may be let in now, and who waits at the old one is not; of other
+ * transports it is the same socket.
+ */
+int door_open_beside(struct door *d, const struct door *from);
+void door_take_place(struct door *d);
 
 /* Unlink the file that door_unix() made. */
 void door_unix_done(struct door *d);

@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/socket.h>
@@ -106,14 +107,14 @@ unix_give(const char *path, const char *group, gid_t *ret)
 }
 
 int
-door_unix_group(const struct plan_listen *plan)
+door_unix_group(const struct plan_listen *plan, const char *path)
 {
     gid_t gid;
     int r;
 
     if (plan->group == NULL)
-        return chmod(plan->path, 0600) < 0 ? door_refused(-errno, plan) : 0;
-    r = unix_give(plan->path, plan->group, &gid);
+        return chmod(path, 0600) < 0 ? door_refused(-errno, plan) : 0;
+    r = unix_give(path, plan->group, &gid);
     if (r == -ENOENT)
         return broker_refuse(-ENOENT, plan->file, plan->line,
                              "listen %s: there is no group \"%s\": create it or correct group =",
@@ -123,23 +124,44 @@ door_unix_group(const struct plan_listen *plan)
                              "listen %s: the socket cannot be given to group \"%s\": an ordinary "
                              "user has to be a member of it",
                              plan->address, plan->group);
-    return chmod(plan->path, 0660) < 0 ? door_refused(-errno, plan) : 0;
+    return chmod(path, 0660) < 0 ? door_refused(-errno, plan) : 0;
+}
+
+const char *
+door_unix_path(const struct door *d)
+{
+    return d->aside != NULL ? d->aside : d->plan->path;
 }
 
 int
 door_unix(struct door *d)
 {
     const struct plan_listen *plan = d->plan;
+    const char *path = door_unix_path(d);
     int r;
 
     d->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    r = d->fd < 0 ? -errno : unix_bind(d->fd, plan->path, &d->file);
+    r = d->fd < 0 ? -errno : unix_bind(d->fd, path, &d->file);
     if (r < 0)
         return door_refused(r, plan);
-    r = door_unix_group(plan);
+    r = door_unix_group(plan, path);
     if (r < 0)
         return r;
     return listen(d->fd, DOOR_BACKLOG) < 0 ? door_refused(-errno, plan) : 0;
+}
+
+void
+door_unix_place(struct door *d)
+{
+    struct sockaddr_un *sa = (struct sockaddr_un *)&d->at;
+
+    if (rename(d->aside, d->plan->path) < 0) {
+        (void)log_errno(-errno, "listen %s: rename %s to it", d->plan->address, d->aside);
+        return;
+    }
+    (void)snprintf(sa->sun_path, sizeof(sa->sun_path), "%s", d->plan->path);
+    free(d->aside);
+    d->aside = NULL;
 }
 
 /*
@@ -182,5 +204,5 @@ void
 door_unix_done(struct door *d)
 {
     if (d->file.ino != 0)
-        unix_unlink(d->plan->path, &d->file);
+        unix_unlink(door_unix_path(d), &d->file);
 }

@@ -62,6 +62,29 @@ offer_prepare(struct offer *o)
     return r == 0 ? offer_identity(o, b->rootless, o->helper.slot) : r;
 }
 
+static struct door *
+door_of(const struct tenant *t, const char *address)
+{
+    struct door *d = t->doors;
+
+    while (d != NULL && strcmp(d->plan->address, address) != 0)
+        d = d->next;
+    return d;
+}
+
+/* Its address may be one that another tenant has until now: no two of a plan
+ * have the same, so that one gives it up. */
+static int
+door_prepare(const struct reload *rl, struct door *d)
+{
+    const struct door *from = NULL;
+
+    for (const struct tenant *t = rl->b->tenants; t != NULL && from == NULL; t = t->next)
+        if (t != d->t && !t->leaving)
+            from = door_of(t, d->plan->address);
+    return from != NULL ? door_open_beside(d, from) : door_open(d);
+}
+
 static int
 tenant_prepare(struct reload *rl, const struct plan_change *c, struct prepared *p)
 {
@@ -74,7 +97,7 @@ tenant_prepare(struct reload *rl, const struct plan_change *c, struct prepared *
     for (struct offer *o = p->tenant->offers; o != NULL && r == 0; o = o->next)
         r = offer_prepare(o);
     for (struct door *d = p->tenant->doors; d != NULL && r == 0; d = d->next)
-        r = door_open(d);
+        r = door_prepare(rl, d);
     return r;
 }
 
@@ -109,16 +132,6 @@ share_prepare(struct reload *rl, const struct plan_change *c, struct prepared *p
     return p->offer == NULL ? -ENOMEM : offer_prepare(p->offer);
 }
 
-static struct door *
-door_of(const struct tenant *t, const char *address)
-{
-    struct door *d = t->doors;
-
-    while (d != NULL && strcmp(d->plan->address, address) != 0)
-        d = d->next;
-    return d;
-}
-
 static int
 doors_prepare(struct reload *rl, const struct plan_change *c, struct prepared *p)
 {
@@ -136,7 +149,7 @@ doors_prepare(struct reload *rl, const struct plan_change *c, struct prepared *p
             return -ENOMEM;
         door_init(d, t, l);
         LL_APPEND(p->doors, d);
-        r = door_open(d);
+        r = door_prepare(rl, d);
     }
     return r;
 }
@@ -249,7 +262,7 @@ listens_changed(struct reload *rl, const struct plan_change *c, struct prepared 
             door_done(d);
             free(d);
         } else if (l->transport == TRANSPORT_UNIX) {
-            (void)door_unix_group(l); /* it says what is wrong */
+            (void)door_unix_group(l, l->path); /* it says what is wrong */
         }
     }
     LL_CONCAT(t->doors, p->doors);
@@ -317,6 +330,14 @@ repoint(struct tenant *t, const struct plan_tenant *plan)
             o->plan = share_of(plan, o->plan->name);
 }
 
+/* Before who had their addresses lets them go. */
+static void
+doors_place(const struct prepared *p)
+{
+    for (struct door *d = p->tenant != NULL ? p->tenant->doors : p->doors; d != NULL; d = d->next)
+        door_take_place(d);
+}
+
 static int
 apply(struct reload *rl)
 {
@@ -325,6 +346,8 @@ apply(struct reload *rl)
 
     if (old == NULL)
         return -ENOMEM;
+    for (size_t i = 0; i < rl->diff.n; i++)
+        doors_place(&rl->done[i]);
     for (size_t i = 0; i < rl->diff.n; i++) {
         const struct plan_change *c = &rl->diff.at[i];
 

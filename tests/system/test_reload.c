@@ -20,6 +20,8 @@
 #define RW SHARE("rw", "rw", "read-write")
 #define NEW SHARE("new", "new", "read-write")
 #define SOCK "listen \"unix:@/sock\" { protocol = 9p }\n"
+#define OTHER_SOCK "listen \"unix:@/other\" { protocol = 9p }\n"
+#define TCP "listen \"tcp:127.0.0.1:0\" { protocol = 9p }\n"
 #define TENANT(content) "tenant \"t\" {\n" content "}\n"
 #define OTHER(more)                                                                                \
     "tenant \"other\" {\n listen \"unix:@/other\" { protocol = 9p }\n" SHARE(                      \
@@ -253,6 +255,60 @@ other_addresses_or_limits_restart_that_tenant_alone(void **state)
     close(fd);
 }
 
+/* Where a tenant serves over TCP, as posternd said it last. */
+static void
+tcp_address(const struct server *s, struct server *ret)
+{
+    const char *at = server_text(s, "err"), *next;
+
+    for (next = strstr(at, "tcp:"); next != NULL; next = strstr(at + 1, "tcp:"))
+        at = next;
+    *ret = *s;
+    (void)snprintf(ret->address, sizeof(ret->address), "%.*s", (int)strcspn(at, ",\n"), at);
+}
+
+static void
+an_address_moves_from_one_tenant_to_another(void **state)
+{
+    struct server *s = *state, other = *s, tcp;
+    int fd = open_peer(s);
+    size_t fds;
+
+    (void)reload_with(s, fd, CONTROL TENANT(SOCK TCP RO RW) OTHER(""));
+    server_await_log(s, ", tcp:127.0.0.1:");
+    server_await_children(s, 5);
+    tcp_address(s, &tcp);
+    await_attach(&tcp, "rw", 0);
+    fds = server_fds(s->pid);
+    (void)snprintf(other.address, sizeof(other.address), "unix:%s/other", s->dir);
+    /* not while something else cannot be */
+    policy_set(s, CONTROL TENANT(OTHER_SOCK RO RW) "tenant \"other\" { " SOCK TCP NEW SHARE(
+                      "none", "none", "read-only") "}\n");
+    assert_int_equal(peer_reload(fd, false), -ENOENT);
+    assert_int_equal(server_try_attach(s, "rw"), 0);
+    assert_int_equal(server_try_attach(&other, "new"), 0);
+    assert_int_equal(access(server_path(s, "sock.new"), F_OK), -1);
+    assert_string_equal(
+        reload_with(s, fd,
+                    CONTROL TENANT(OTHER_SOCK RO RW) "tenant \"other\" { " SOCK TCP NEW "}\n"),
+        "tenant t: addresses changed\ntenant other: addresses changed\n");
+    await_attach(s, "new", 0);
+    await_attach(&tcp, "new", 0);
+    await_attach(&other, "rw", 0);
+    assert_int_equal(server_try_attach(s, "rw"), -ENOENT);
+    assert_int_equal(server_try_attach(&other, "new"), -ENOENT);
+    assert_int_equal(access(server_path(s, "sock.new"), F_OK), -1);
+    server_await_fds(s->pid, fds);
+    (void)reload_with(s, fd, CONTROL TENANT(OTHER_SOCK SOCK TCP RO RW)); /* the other goes */
+    await_attach(s, "rw", 0);
+    await_attach(&tcp, "rw", 0);
+    (void)reload_with(s, fd,
+                      CONTROL TENANT(OTHER_SOCK RO RW) "tenant \"third\" { " SOCK TCP NEW "}\n");
+    await_attach(s, "new", 0);
+    await_attach(&tcp, "new", 0);
+    close(fd);
+}
+
 static void
 shares_of_run_time_stay(void **state)
 {
@@ -302,6 +358,7 @@ main(void)
         CASE(show_only_says_what_would_change),
         CASE(tenants_come_and_go),
         CASE(other_addresses_or_limits_restart_that_tenant_alone),
+        CASE(an_address_moves_from_one_tenant_to_another),
         CASE(shares_of_run_time_stay),
         CASE(a_hangup_reloads_and_says_so),
         cmocka_unit_test_setup_teardown(an_ordinary_user_reloads_too, setup_rootless,
