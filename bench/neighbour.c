@@ -1,8 +1,9 @@
 /*
- * bench neighbour [-r ROUNDS] [-w WHAT] [-j FILE] QUIET LOUD RATED
+ * bench neighbour [-r ROUNDS] [-w WHAT] [-j FILE] QUIET LOUD RATED GROUPED
  *
- * Each of the three is ADDRESS,ANAME of a tenant of one server: of a guest
- * that is measured, of one that is loud, and the loud one's with rates.
+ * Each of the four is ADDRESS,ANAME of a tenant of one server: of a guest
+ * that is measured, of one that is loud, and the loud one's with rates, and
+ * with the limits of a cgroup; or "-" and why there is none.
  *
  * For everything that the loud guest does, in turn: the quiet guest's latency
  * while there is no other, while the loud one is at it, and so on for some
@@ -48,7 +49,7 @@ struct round {
 };
 
 static struct load quiet;
-static struct loud loud_at, rated_at;
+static struct loud loud_at[LOUD_TENANTS];
 static struct round got[ROUNDS_MAX];
 static unsigned rounds = 7;
 static const char *only, *json_file;
@@ -128,7 +129,7 @@ loud_wait(int fd)
 static int
 loud_start(const struct loud_act *act, pid_t *ret)
 {
-    struct loud l = act->rated ? rated_at : loud_at;
+    struct loud l = loud_at[act->in];
     int ends[2], r;
     pid_t pid;
 
@@ -216,6 +217,12 @@ run(const struct loud_act *act)
 {
     int r = 0;
 
+    if (loud_at[act->in].aname == NULL) {
+        printf("%-24s cannot: %s\n", act->name, loud_at[act->in].address);
+        json_array_append_new(json_rows, json_pack("{s:s, s:s}", "loud", act->name, "cannot",
+                                                   loud_at[act->in].address));
+        return 0;
+    }
     for (unsigned i = 0; i < rounds && r == 0; i++)
         r = run_round(act, &got[i]);
     if (r < 0)
@@ -243,20 +250,23 @@ options(int argc, char **argv)
         else
             exit(2);
     }
-    if (rounds == 0 || rounds > ROUNDS_MAX || argc - optind != 3) {
-        fprintf(stderr, "usage: bench neighbour [-r ROUNDS] [-w WHAT] [-j FILE] QUIET LOUD RATED\n"
-                        "each ADDRESS,ANAME\n");
+    if (rounds == 0 || rounds > ROUNDS_MAX || argc - optind != 1 + LOUD_TENANTS) {
+        fprintf(stderr, "usage: bench neighbour [-r ROUNDS] [-w WHAT] [-j FILE] QUIET LOUD RATED "
+                        "GROUPED\neach ADDRESS,ANAME, or \"-\" and why there is none\n");
         exit(2);
     }
 }
 
+/* Where there is none it has no aname, and its address is why. */
 static struct loud
 tenant(char *spec)
 {
-    char *rest;
-    const char *address = strtok_r(spec, ",", &rest), *aname = strtok_r(NULL, ",", &rest);
+    char *rest = NULL;
+    const bool none = spec[0] == '-';
+    const char *address = none ? spec + 1 : strtok_r(spec, ",", &rest);
+    const char *aname = none ? NULL : strtok_r(NULL, ",", &rest);
 
-    if (address == NULL || aname == NULL) {
+    if (address == NULL || (aname == NULL && !none)) {
         fprintf(stderr, "bench: want ADDRESS,ANAME\n");
         exit(2);
     }
@@ -286,8 +296,8 @@ neighbour(int argc, char **argv)
 
     options(argc, argv);
     open_quiet(argv[optind]);
-    loud_at = tenant(argv[optind + 1]);
-    rated_at = tenant(argv[optind + 2]);
+    for (int i = 0; i < LOUD_TENANTS; i++)
+        loud_at[i] = tenant(argv[optind + 1 + i]);
     json_rows = json_array();
     printf("%-24s %-8s %17s  %17s  %s\n%-24s %-8s %8s %8s  %8s %8s  %-7s %s\n", "", "", "idle, us",
            "beside it, us", "times idle", "the loud guest", "quiet", "p50", "p99", "p50", "p99",

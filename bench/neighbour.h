@@ -13,6 +13,14 @@
 
 struct loud;
 
+/* Whose guest is loud. */
+enum loud_tenant {
+    LOUD_COUNTED, /* limits that the worker and its helper count */
+    LOUD_RATED,   /* the same, and rates */
+    LOUD_GROUPED, /* the same, and those of a cgroup */
+    LOUD_TENANTS
+};
+
 /* One thing that the loud guest does. */
 struct loud_act {
     const char *name;
@@ -21,7 +29,7 @@ struct loud_act {
     size_t conns;
     unsigned depth;
     uint64_t first; /* and the operations before it is loud */
-    bool rated;     /* in the tenant that has rates */
+    enum loud_tenant in;
 };
 extern const struct loud_act loud_acts[];
 extern const size_t nloud_acts;
