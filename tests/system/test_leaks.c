@@ -25,7 +25,7 @@ enum { ROOT, RW, FID, OTHER, OPEN };
 
 #define GROWTH_MAX (64u * 1024u) /* bytes; a leak of 48 in each cycle is more */
 #define CYCLES_MIN 2000u
-#define ROUNDS 24u /* each may touch another 64 of the 1024 KiB of a helper's hash table */
+#define ROUNDS 24u     /* each may touch another 64 of the 1024 KiB of a helper's hash table */
 #define CONNECTIONS 64 /* as the policy says */
 
 static const char policy[] =
