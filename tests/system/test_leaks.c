@@ -1,8 +1,9 @@
 /*
  * Operations by the thousand, those that succeed and those that are refused,
  * and connections that come and go, refused ones too: the memory and the fds of
- * worker and helpers are afterwards what they were. Nodes, open files and fids
- * are limited so tightly that one left behind by each cycle would be one too many.
+ * worker and helpers are afterwards what they were. Where connections come and go,
+ * nodes, open files and fids are limited so tightly that one left behind by each
+ * would be one too many.
  *
  * CYCLES=1000000 makes it long; by itself it is as long as a check may be.
  */
