@@ -29,7 +29,7 @@ enum {
 static const struct rule rules[] = {
     /* what every process needs */
     {SCMP_SYS(epoll_pwait), ALWAYS, "serve.c: wait for requests", ANY_FD, 0, {}},
-    {SCMP_SYS(write), ALWAYS, "wake the worker; a pool thread wakes the loop", EVENT_FDS, 0, {}},
+    {SCMP_SYS(write), ALWAYS, "wake the worker; from the pool, the loop too", EVENT_FDS, 0, {}},
     {SCMP_SYS(sendto),
      ALWAYS,
      "log lines to the broker",

@@ -1,6 +1,6 @@
 /*
- * The loop of a helper: one thread takes every request, in order, and gives
- * every reply; the pool only does the waiting in between.
+ * The loop of a helper: one thread takes every request, in order, and answers
+ * it; but what a thread of the pool waited for, that thread answers where it can.
  *
  * Runs in: helper, main thread.   Trusts: the broker to close fd 3 when it is
  * over; nothing that the worker sends.   Owns: the epoll fd.
@@ -98,7 +98,7 @@ tell_worker(struct serve *s)
 /* What is said beside the status: a message, or what a job has to say. */
 struct answer {
     int status;
-    const ProtobufCMessage *rep; /* NULL: of the job */
+    const ProtobufCMessage *rep; /* unless there is a job */
     const struct job *job;
 };
 
@@ -115,7 +115,7 @@ try_reply(struct serve *s, const struct frame *req, const struct answer *a)
     if (r == 0) {
         f.status = a->status;
         if (a->status == 0)
-            n = a->rep != NULL ? protobuf_c_message_pack(a->rep, body) : a->job->pack(a->job, body);
+            n = a->job != NULL ? a->job->pack(a->job, body) : protobuf_c_message_pack(a->rep, body);
         channel_commit(&s->sh->ch, &f, n);
     }
     pool_unlock(s->sh->pool);
