@@ -204,6 +204,13 @@ fuzz:
 	    fuzz-run T="$(T)" S=$(S)
 fuzz-run: $(T:%=$(O)/fuzz/%)
 	@tools/fuzz $(S) $^
+# Which lines the inputs in the tree reach.
+fuzz-coverage:
+	@tools/setup check
+	@$(MAKE) --no-print-directory O=$(O)-coverage CC=clang SAN=fuzzer-no-link \
+	    OPT="-O1 -g -fprofile-instr-generate -fcoverage-mapping" fuzz-coverage-run T="$(T)"
+fuzz-coverage-run: $(T:%=$(O)/fuzz/%)
+	@tools/fuzz-coverage $^
 
 # --- proof: make prove; not part of check, whose machine lacks the tools --------
 .PHONY: prove
@@ -230,7 +237,7 @@ install: all
 	install -m 644 packaging/*.service packaging/*.socket $(DESTDIR)$(UNITDIR)/
 	sed -i 's|^ExecStart=/usr/local/|ExecStart=$(PREFIX)/|' $(DESTDIR)$(UNITDIR)/postern*.service
 clean:
-	rm -rf $(O) $(O)-asan $(O)-tsan $(O)-fuzz
+	rm -rf $(O) $(O)-asan $(O)-tsan $(O)-fuzz $(O)-coverage
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:

@@ -283,6 +283,14 @@ on_sweep(evutil_socket_t fd, short what, void *ctx)
 }
 
 static void
+on_turn(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    tenants_turn(ctx);
+}
+
+static void
 tenants_begin(struct broker *b)
 {
     for (size_t i = 0; i < b->plan->ntenants; i++) {
@@ -319,7 +327,8 @@ stage_begin(const char *policy_file, bool rootless)
     MUST(b->base != NULL && b->host_root >= 0);
     b->sweep = evtimer_new(b->base, on_sweep, b);
     b->overdue = evtimer_new(b->base, on_sweep, b);
-    MUST(b->sweep != NULL && b->overdue != NULL);
+    b->turn = evtimer_new(b->base, on_turn, b);
+    MUST(b->sweep != NULL && b->overdue != NULL && b->turn != NULL);
     tenants_begin(b);
     MUST(control_open(b) == 0);
     for (struct tenant *t = b->tenants; t != NULL; t = t->next)
@@ -369,6 +378,7 @@ stage_end(struct stage *st)
     cgroup_base_done(&b->cgroups);
     event_free(b->sweep);
     event_free(b->overdue);
+    event_free(b->turn);
     event_base_free(b->base);
     clean_fd(&b->host_root);
     plan_free(b->plan);
