@@ -70,7 +70,7 @@ sandbox_kernel_lacks(bool rootless)
         return "an ordinary user may not make user namespaces here: see "
                "user.max_user_namespaces, kernel.unprivileged_userns_clone and "
                "kernel.apparmor_restrict_unprivileged_userns, or run as root";
-    if (landlock_abi() < 2)
+    if (landlock_abi() < LANDLOCK_ABI_MIN)
         return no_landlock;
     return NULL;
 }

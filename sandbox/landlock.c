@@ -106,8 +106,10 @@ step_landlock(struct confine *c)
     if (SKIPPED(LAYER_LANDLOCK))
         return 0;
     c->ret->landlock_abi = landlock_abi();
+    if (c->ret->landlock_abi < LANDLOCK_ABI_MIN && !c->p->best_effort)
+        return -EOPNOTSUPP;
     if (c->ret->landlock_abi == 0)
-        return c->p->best_effort ? 0 : -EOPNOTSUPP;
+        return 0;
     r = restrict_self(c);
     if (r < 0)
         return r;

@@ -46,6 +46,7 @@ int step_ids(struct confine *c);
 int step_capabilities(struct confine *c);
 
 /* landlock.c */
+#define LANDLOCK_ABI_MIN 2 /* the first lets nothing move between directories */
 int step_landlock(struct confine *c);
 /* The kernel's Landlock ABI, 0: none. */
 unsigned landlock_abi(void);

@@ -61,7 +61,7 @@ static void
 load_fault(const struct fault *f)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-    struct scmp_arg_cmp cmp = LONG_IS(0, f->arg);
+    struct scmp_arg_cmp cmp = LONG_IS(f->at, f->arg);
 
     if (seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EIO), f->nr, f->has_arg, &cmp) != 0 ||
         seccomp_load(ctx) != 0)

@@ -24,7 +24,8 @@ enum jail_kind { JAIL_WORKER, JAIL_RO, JAIL_RW, JAIL_KINDS, JAIL_MAP };
 /* A call that fails with EIO while the sandbox is built. */
 struct fault {
     int nr;       /* 0: none */
-    bool has_arg; /* only where argument 0 is arg */
+    bool has_arg; /* only where argument at is arg */
+    unsigned at;
     uint64_t arg;
 };
 

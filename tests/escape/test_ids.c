@@ -6,7 +6,7 @@
  *
  * Runs in: tests/escape.   Trusts: nobody.   Owns: nothing.
  */
-#include "tests/escape/jail.h"
+#include "tests/escape/faults.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -271,6 +271,13 @@ its_capabilities_are_those_of_files_and_ids(void **state)
 }
 
 static void
+no_step_of_it_may_fail(void **state)
+{
+    (void)state;
+    faults_try(JAIL_MAP);
+}
+
+static void
 put_secret(void)
 {
     int fd = openat(fx.share_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), file;
@@ -310,6 +317,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(its_root_has_no_power_beyond_the_range),
         cmocka_unit_test(its_capabilities_are_those_of_files_and_ids),
+        cmocka_unit_test(no_step_of_it_may_fail),
     };
     int failed;
 

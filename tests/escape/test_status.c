@@ -4,7 +4,7 @@
  *
  * Runs in: tests/escape.   Trusts: /proc.   Owns: nothing.
  */
-#include "tests/escape/jail.h"
+#include "tests/escape/faults.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -290,80 +290,13 @@ fds_of_the_broker_are_not_inherited(void **state)
 
 /* ---- nothing may fail and be passed over --------------------------------------- */
 
-#define FAULT(call)                                                                                \
-    {                                                                                              \
-        SYS_##call, false, 0                                                                       \
-    }
-#define PRCTL(what)                                                                                \
-    {                                                                                              \
-        SYS_prctl, true, (what)                                                                    \
-    }
-
-static const struct {
-    struct fault fault;
-    const char *step;
-    bool root_only;
-} faults[] = {
-    {FAULT(rt_sigaction), "signals", false},
-    {FAULT(rt_sigprocmask), "signals", false},
-    {PRCTL(PR_SET_PDEATHSIG), "signals", false},
-    {PRCTL(PR_SET_NAME), "signals", false},
-    {FAULT(getpid), "namespaces", false},
-    {FAULT(mount), "private mounts", false},
-    {FAULT(open_tree), "fd directory", false},
-    {FAULT(mount_setattr), "fd directory", false},
-    {FAULT(fsopen), "new root", false},
-    {FAULT(fsconfig), "new root", false},
-    {FAULT(fsmount), "new root", false},
-    {FAULT(move_mount), "new root", false},
-    {FAULT(mkdirat), "new root", false},
-    {FAULT(fchdir), "pivot", false},
-    {FAULT(pivot_root), "pivot", false},
-    {FAULT(umount2), "pivot", false},
-    {FAULT(chdir), "pivot", false},
-    {FAULT(fstatfs), "check mounts", false},
-    {FAULT(dup3), "stdio", false},
-    {FAULT(prlimit64), "limits", false},
-    {FAULT(setgroups), "groups", true},
-    {PRCTL(PR_CAPBSET_DROP), "bounding set", false},
-    {PRCTL(PR_SET_SECUREBITS), "bounding set", false},
-    {FAULT(setresgid), "ids", true},
-    {FAULT(setresuid), "ids", true},
-    {FAULT(capset), "capabilities", false},
-    {PRCTL(PR_SET_NO_NEW_PRIVS), "no-new-privs", false},
-    {PRCTL(PR_SET_DUMPABLE), "no-new-privs", false},
-    {FAULT(landlock_create_ruleset), "landlock", false},
-    {FAULT(landlock_add_rule), "landlock", false},
-    {FAULT(landlock_restrict_self), "landlock", false},
-    {FAULT(pipe2), "seccomp", false},
-    {FAULT(seccomp), "seccomp", false},
-};
-
 static void
-assert_refused(const struct outcome *out, const char *step)
-{
-    if (out->ready || strcmp(out->step, step) != 0)
-        print_error("want failure of \"%s\", got \"%s\" (%d)\n", step, out->step, out->error);
-    assert_false(out->ready);
-    assert_string_equal(out->step, step);
-    assert_true(out->error < 0);
-    assert_int_equal(out->code, CLD_EXITED);
-    assert_int_equal(out->status, EXIT_SANDBOX);
-}
-
-static void
-no_step_may_fail(void **state)
+no_step_of_any_process_may_fail(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(faults); i++) {
-        const struct order o = {.kind = JAIL_RO, .fault = faults[i].fault};
-        struct outcome out;
-
-        if (faults[i].root_only && fx.rootless)
-            continue;
-        jail_run(&o, &out);
-        assert_refused(&out, faults[i].step);
-    }
+    faults_try(JAIL_WORKER);
+    faults_try(JAIL_RO);
+    faults_try(JAIL_RW);
 }
 
 /* Linux 6.3 has it; the filter says the same. */
@@ -386,13 +319,29 @@ without_landlock_only_best_effort_goes_on(void **state)
 
     (void)state;
     jail_run(&o, &out);
-    assert_refused(&out, "landlock");
+    faults_assert_refused(&out, "landlock");
     o.best_effort = true;
     jail_run(&o, &out);
     assert_true(out.ready);
     assert_int_equal(out.abi, 0);
     assert_int_equal(out.layers & LAYER_LANDLOCK, 0);
     assert_int_not_equal(out.layers & LAYER_SECCOMP, 0);
+}
+
+static void
+a_landlock_that_is_too_old_is_used_by_best_effort_alone(void **state)
+{
+    struct order o = {.kind = JAIL_RW, .landlock_abi = 1};
+    struct outcome out;
+
+    (void)state;
+    jail_run(&o, &out);
+    faults_assert_refused(&out, "landlock");
+    o.best_effort = true;
+    jail_run(&o, &out);
+    assert_true(out.ready);
+    assert_int_equal(out.abi, 1);
+    assert_int_not_equal(out.layers & LAYER_LANDLOCK, 0);
 }
 
 static void
@@ -420,7 +369,7 @@ a_share_that_is_not_what_was_said_is_refused(void **state)
     assert_true(fd >= 0);
     run_with_mount(fd, &out);
     close(fd);
-    assert_refused(&out, "check mounts");
+    faults_assert_refused(&out, "check mounts");
     (void)snprintf(dir, sizeof(dir), "%s/dir", fx.share);
     assert_int_equal(mount("x", dir, "tmpfs", 0, "size=64k"), 0);
     fd = share_mount_clone(fx.share_fd, &with_one_below);
@@ -428,9 +377,9 @@ a_share_that_is_not_what_was_said_is_refused(void **state)
     assert_true(fd >= 0);
     run_with_mount(fd, &out); /* the profile does not say submounts */
     close(fd);
-    assert_refused(&out, "check mounts");
+    faults_assert_refused(&out, "check mounts");
     run_with_mount(fx.share_fd, &out); /* a directory, not a mount */
-    assert_refused(&out, "attach share");
+    faults_assert_refused(&out, "attach share");
 }
 
 /* ---- the broker ------------------------------------------------------------------ */
@@ -578,9 +527,10 @@ main(int argc, char **argv)
         cmocka_unit_test(a_process_sees_its_own_mounts_and_no_other),
         cmocka_unit_test(no_process_leaves_a_core),
         cmocka_unit_test(fds_of_the_broker_are_not_inherited),
-        cmocka_unit_test(no_step_may_fail),
+        cmocka_unit_test(no_step_of_any_process_may_fail),
         cmocka_unit_test(only_mdwe_may_be_missing),
         cmocka_unit_test(without_landlock_only_best_effort_goes_on),
+        cmocka_unit_test(a_landlock_that_is_too_old_is_used_by_best_effort_alone),
         cmocka_unit_test(a_share_that_is_not_what_was_said_is_refused),
         cmocka_unit_test(no_child_outlives_the_broker),
         cmocka_unit_test(a_reduced_broker_still_makes_children),
