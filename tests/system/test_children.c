@@ -193,7 +193,7 @@ script_of(const Postern__V1__Boot *b)
     char name[32];
     FILE *f = NULL;
 
-    if (b->helper != NULL) {
+    if (b->worker == NULL) {
         (void)snprintf(name, sizeof(name), "%s.does", b->helper->share);
         f = fopen(beside(name), "re");
     }
