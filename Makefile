@@ -164,7 +164,7 @@ vm: all
 
 # --- gates and measures --------------------------------------------------------
 .PHONY: lint format bench bench-neighbour bench-scale fuzz fuzz-run
-lint: $(GEN_H)
+lint: $(GEN_H) $(O)/postern-worker $(O)/postern-helper
 	@tools/lint $(O)
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

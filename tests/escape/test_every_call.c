@@ -94,6 +94,26 @@ a_writable_helper_dies_of_every_call_it_does_not_list(void **state)
     every_other_call_kills(JAIL_RW);
 }
 
+/* What identity = stored has is the writable helper's list. */
+static void
+a_helper_of_map_dies_of_every_call_it_does_not_list(void **state)
+{
+    (void)state;
+    every_other_call_kills(JAIL_MAP);
+}
+
+static int
+run(const char *name, const struct CMUnitTest *tests, size_t n, uid_t uid)
+{
+    int failed;
+
+    fx = (struct fixture){.uid = uid, .gid = uid, .rootless = geteuid() != 0};
+    fixture_make();
+    failed = _cmocka_run_group_tests(name, tests, n, NULL, NULL);
+    fixture_remove();
+    return failed;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -102,12 +122,14 @@ main(int argc, char **argv)
         cmocka_unit_test(a_read_only_helper_dies_of_every_call_it_does_not_list),
         cmocka_unit_test(a_writable_helper_dies_of_every_call_it_does_not_list),
     };
+    const struct CMUnitTest of_map[] = {
+        cmocka_unit_test(a_helper_of_map_dies_of_every_call_it_does_not_list),
+    };
     int failed;
 
     jail_main(argc, argv);
-    fx = (struct fixture){.uid = JAIL_UID, .gid = JAIL_UID, .rootless = geteuid() != 0};
-    fixture_make();
-    failed = cmocka_run_group_tests_name("every system call", tests, NULL, NULL);
-    fixture_remove();
+    failed = run("every system call", tests, COUNT(tests), JAIL_UID);
+    if (geteuid() == 0)
+        failed += run("every system call, map", of_map, COUNT(of_map), JAIL_MAP_FIRST);
     return failed;
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -103,9 +104,16 @@ channel_of(pid_t pid)
     (void)snprintf(path, sizeof(path), "/proc/%d/maps", pid);
     f = fopen(path, "re");
     assert_non_null(f);
-    while (ino == 0 && fgets(line, sizeof(line), f) != NULL)
-        if (strstr(line, "memfd:postern-channel") != NULL)
-            assert_int_equal(sscanf(line, "%*s %*s %*s %*s %llu", &ino), 1);
+    while (ino == 0 && fgets(line, sizeof(line), f) != NULL) {
+        const char *at = strstr(line, "/memfd:postern-channel");
+
+        while (at != NULL && at > line && at[-1] == ' ')
+            at--;
+        while (at != NULL && at > line && at[-1] != ' ')
+            at--;
+        if (at != NULL)
+            ino = strtoull(at, NULL, 10);
+    }
     (void)fclose(f);
     return ino;
 }

@@ -56,6 +56,24 @@ an_ordinary_user_serves_its_own_files(void **state)
 }
 
 static void
+groups_that_stay_are_warned_about(void **state)
+{
+    static const char text[] = "an ordinary user cannot drop its supplementary groups";
+    struct server *s = *state;
+
+    if (geteuid() != 0)
+        return; /* its groups are what they are */
+    server_start(s, NULL);
+    assert_null(strstr(server_text(s, "err"), text));
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+    s->group = 4242;
+    server_start(s, NULL);
+    server_await_log(s, text);
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+    s->group = 0;
+}
+
+static void
 export_needs_neither_root_nor_a_policy(void **state)
 {
     struct server *s = *state;
@@ -126,6 +144,7 @@ main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, server_teardown)
     const struct CMUnitTest tests[] = {
         CASE(an_ordinary_user_serves_its_own_files),
+        CASE(groups_that_stay_are_warned_about),
         CASE(export_needs_neither_root_nor_a_policy),
         CASE(children_are_sealed_in_their_own_user_namespace),
         CASE(another_owner_is_refused_with_a_reason),
