@@ -31,6 +31,7 @@
 #define CHILDREN_MAX 64
 #define TEXT_ROOM 65536
 #define PASS_MAX 8
+#define PATHS 64
 
 static const char policy[] = "tenant \"t\" {\n"
                              "    listen \"unix:@/sock\" { protocol = 9p }\n"
@@ -62,15 +63,22 @@ server_needs_root(void)
 
 /* --- the directory -------------------------------------------------------------- */
 
+/* The same path is always the same string: who asks for one again and again
+ * while it waits takes nobody else's away. */
 const char *
 server_path(const struct server *s, const char *name)
 {
-    static char path[64][512];
+    static char path[PATHS][512];
     static unsigned at;
-    char *p = path[at++ % 64];
+    char p[sizeof(path[0])];
 
-    assert_true(snprintf(p, sizeof(path[0]), "%s/%s", s->dir, name) < (int)sizeof(path[0]));
-    return p;
+    assert_true(snprintf(p, sizeof(p), "%s/%s", s->dir, name) < (int)sizeof(p));
+    for (unsigned i = 0; i < PATHS; i++)
+        if (strcmp(path[i], p) == 0)
+            return path[i];
+    at = (at + 1) % PATHS;
+    memcpy(path[at], p, sizeof(p));
+    return path[at];
 }
 
 void

@@ -55,7 +55,7 @@ int server_teardown(void **state);
 void server_file(const struct server *s, const char *name, const char *text);
 /* The content of DIR/name: static storage, ends with a NUL, "" if absent. */
 const char *server_text(const struct server *s, const char *name);
-/* DIR/name; static storage, good for 64 further calls. */
+/* DIR/name; static storage, good for 63 other names. */
 const char *server_path(const struct server *s, const char *name);
 
 /* Copy a program to DIR/name; the second: one of ours. */
