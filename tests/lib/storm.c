@@ -36,6 +36,8 @@
 #define TAGS (2u * BATCH + 1u) /* each may be flushed behind it; from 1 */
 #define PATH_ROOM 256
 #define PATIENCE_S 30
+#define SWAPS_MIN 100
+#define MORE_S 90        /* for what chance has not brought yet: the machine may be busy */
 #define REPAIR 16        /* rounds of the host */
 #define MAGIC "CANARY! " /* nothing else holds it */
 #define RERROR 107
@@ -73,8 +75,9 @@ struct client {
     bool waits[TAGS];       /* a Tlock that may wait */
     enum pending pending[TAGS];
     uint16_t sent, open;
-    uint64_t requests, refused, links_met, locks, waited;
-    bool seen[256]; /* types that succeeded */
+    uint64_t requests, refused, locks;
+    _Atomic uint64_t links_met, waited; /* read while it blows, as is the next */
+    atomic_bool seen[256];              /* types that succeeded */
     char wrong[256];
 };
 
@@ -772,7 +775,8 @@ struct host {
     struct stat owner;  /* of it */
     const char *target; /* borrowed; the canary */
     unsigned moved;
-    uint64_t rounds, swaps;
+    uint64_t rounds;
+    _Atomic uint64_t swaps; /* read while it blows */
 };
 
 static bool
@@ -943,26 +947,9 @@ how_long(const struct storm *s)
     return given != NULL ? (unsigned)strtoul(given, NULL, 10) : s->seconds;
 }
 
-static void
-blow(struct client *clients, unsigned n, struct host *h, unsigned seconds)
-{
-    const struct timespec breath = {.tv_nsec = 50 * 1000 * 1000};
-
-    atomic_store(&stop, false);
-    assert_int_equal(pthread_create(&h->thread, NULL, host_main, h), 0);
-    for (unsigned i = 0; i < n; i++)
-        assert_int_equal(pthread_create(&clients[i].thread, NULL, client_main, &clients[i]), 0);
-    for (unsigned i = 0; i < seconds * 20 && !atomic_load(&stop); i++)
-        nanosleep(&breath, NULL);
-    atomic_store(&stop, true);
-    for (unsigned i = 0; i < n; i++)
-        assert_int_equal(pthread_join(clients[i].thread, NULL), 0);
-    assert_int_equal(pthread_join(h->thread, NULL), 0);
-}
-
 /* Messages that no client of a dialect, if there is one, ever saw succeed. */
 static unsigned
-in_vain(const struct client *clients, unsigned n)
+in_vain(const struct client *clients, unsigned n, bool say)
 {
     unsigned never = 0;
 
@@ -978,11 +965,48 @@ in_vain(const struct client *clients, unsigned n)
             seen |= clients[c].seen[type];
         }
         if (asked && !seen) {
-            printf("%s: type %u never succeeded\n", dialects[i % COUNT(dialects)].version, type);
+            if (say)
+                printf("%s: type %u never succeeded\n", dialects[i % COUNT(dialects)].version,
+                       type);
             never++;
         }
     }
     return never;
+}
+
+/* All that is left to chance came about. */
+static bool
+enough(const struct storm *s, const struct client *clients, const struct host *h)
+{
+    uint64_t links_met = 0, waited = 0;
+
+    for (unsigned i = 0; i < s->clients; i++) {
+        links_met += clients[i].links_met;
+        waited += clients[i].waited;
+    }
+    return h->swaps > SWAPS_MIN && links_met > 0 && waited > 0 &&
+           (!s->each || in_vain(clients, s->clients, false) == 0);
+}
+
+static void
+blow(const struct storm *s, struct client *clients, struct host *h)
+{
+    const struct timespec breath = {.tv_nsec = 50 * 1000 * 1000};
+    const unsigned least = how_long(s) * 20, n = s->clients;
+
+    atomic_store(&stop, false);
+    assert_int_equal(pthread_create(&h->thread, NULL, host_main, h), 0);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(pthread_create(&clients[i].thread, NULL, client_main, &clients[i]), 0);
+    for (unsigned i = 0; i < least + MORE_S * 20 && !atomic_load(&stop); i++) {
+        if (i >= least && enough(s, clients, h))
+            break;
+        nanosleep(&breath, NULL);
+    }
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(pthread_join(clients[i].thread, NULL), 0);
+    assert_int_equal(pthread_join(h->thread, NULL), 0);
 }
 
 struct storm_counts
@@ -1011,7 +1035,7 @@ storm_run(const struct storm *s)
                                      .number = i,
                                      .speaks = dialects[i % COUNT(dialects)].bit,
                                      .random = from * 2654435761u + i * 97 + 1};
-    blow(clients, s->clients, &host, how_long(s));
+    blow(s, clients, &host);
     for (unsigned i = 0; i < s->clients; i++) {
         if (clients[i].wrong[0] != '\0')
             fail_msg("client %u: %s", i, clients[i].wrong);
@@ -1022,7 +1046,7 @@ storm_run(const struct storm *s)
         all.waits += clients[i].waited;
     }
     all.swaps = host.swaps;
-    all.in_vain = in_vain(clients, s->clients);
+    all.in_vain = in_vain(clients, s->clients, true);
     tree_assert_same(kept.path, whole);
     remove_canary(&kept);
     (void)close(host.root);

@@ -24,6 +24,7 @@ struct storm {
     const char *aname;
     unsigned clients, seconds;
     bool few_fds; /* the server may run out of those for files without a name: ENFILE */
+    bool each;    /* it goes on, but not for ever, until each message has succeeded */
 };
 
 struct storm_counts {

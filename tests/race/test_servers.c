@@ -31,7 +31,8 @@ nothing_leaves_the_share_and_nothing_stays_behind(void **state)
                                 .ctx = s,
                                 .aname = "rw",
                                 .clients = 6,
-                                .seconds = 8};
+                                .seconds = 8,
+                                .each = true};
     struct server_child before[CHILDREN], after[CHILDREN + 1];
     struct storm_counts n;
     size_t fds[CHILDREN];
@@ -45,7 +46,7 @@ nothing_leaves_the_share_and_nothing_stays_behind(void **state)
            (unsigned long long)n.swaps, (unsigned long long)n.links_met);
     printf("%llu locks, %llu of them by who might wait\n", (unsigned long long)n.locks,
            (unsigned long long)n.waits);
-    assert_true(n.requests > 1000 && n.swaps > 1000 && n.links_met > 0);
+    assert_true(n.requests > 1000 && n.swaps > 100 && n.links_met > 0);
     assert_true(n.locks > 0 && n.waits > 0);
     assert_int_equal(n.in_vain, 0);
     assert_true(n.refused < n.requests - n.requests / 20); /* not all in vain */
