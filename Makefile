@@ -163,7 +163,7 @@ vm: all
 	@POSTERN_BIN=$(O) tests/e2e/run
 
 # --- gates and measures --------------------------------------------------------
-.PHONY: lint format bench bench-neighbour bench-scale fuzz fuzz-run
+.PHONY: lint format bench bench-neighbour bench-scale bench-kernel bench-plot fuzz fuzz-run
 lint: $(GEN_H) $(O)/postern-worker $(O)/postern-helper
 	@tools/lint $(O)
 format:
@@ -185,6 +185,14 @@ bench-scale:
 	@tools/setup
 	@$(MAKE) --no-print-directory all $(O)/bench/bench
 	@POSTERN_BIN=$(O) bench/scale $(BENCH)
+# Real programs in a guest: BENCH="-k 6.1 -r 5 -j FILE"
+bench-kernel:
+	@tools/setup bench
+	@$(MAKE) --no-print-directory all $(O)/bench/bench
+	@POSTERN_BIN=$(O) bench/kernel $(BENCH)
+# SVGs of what bench-scale wrote with -j: make bench-plot JSON=FILE [TO=DIR]
+bench-plot:
+	@bench/plot $(JSON) $(or $(TO),docs/img)
 
 # --- fuzzing: make fuzz [T=nine] [S=60]; seconds are per target ---------------
 S ?= 60

@@ -3,6 +3,7 @@
  * bench floor SOCKET
  * bench neighbour ... (neighbour.c)
  * bench scale ... (scale.c)
+ * bench kernel ... (kernel.c)
  *
  * SERVER is NAME,ADDRESS,ANAME,PID; NAME,ADDRESS,-,PID for one that only
  * answers getattr; or NAME,DIR for the same calls without a server.
@@ -336,6 +337,8 @@ main(int argc, char **argv)
         return floor_serve(argv[2]);
     if (argc > 1 && strcmp(argv[1], "neighbour") == 0)
         return neighbour(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "kernel") == 0)
+        return kernel(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "scale") == 0)
         return scale(argc - 1, argv + 1);
     options(argc, argv);

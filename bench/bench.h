@@ -117,6 +117,9 @@ int floor_serve(const char *path);
 /* neighbour.c: its own command line, from its name on. What main() returns. */
 int neighbour(int argc, char **argv);
 
+/* kernel.c: the same. */
+int kernel(int argc, char **argv);
+
 /* A process and all below it; at most room, returns how many. */
 size_t process_tree(pid_t root, pid_t *out, size_t room);
 /* CPU nanoseconds that all threads of these processes have used. */

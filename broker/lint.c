@@ -12,6 +12,7 @@
 #include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -20,12 +21,21 @@
 #include "broker/broker.h"
 #include "broker/verbs.h"
 #include "ipc/fd.h"
+#include "ipc/log.h"
+
+/* What a share's path leads to; ino 0: nothing. */
+struct tree {
+    dev_t dev;
+    ino_t ino;
+};
 
 /* One share under the lens. */
 struct lint {
     const struct plan *plan;
     const struct plan_tenant *t;
     const struct plan_share *sh;
+    struct tree *trees; /* owned; of all shares in the plan's order, up to this one */
+    size_t at;          /* its place there */
     unsigned warnings;
 };
 
@@ -168,15 +178,20 @@ is_inside(const char *path, const char *dir)
     return strncmp(path, dir, n) == 0 && path[n] == '/' && path[n + 1] != '\0';
 }
 
-static bool
-is_same_tree(const struct plan_share *a, const struct plan_share *b)
+/* Once for each share: a thousand tenants' shares make millions of pairs. */
+static void
+lint_tree(struct lint *l)
 {
-    struct stat sa, sb;
+    struct stat st;
 
-    if (strcmp(a->path, b->path) == 0)
-        return true;
-    return stat(a->path, &sa) == 0 && stat(b->path, &sb) == 0 && sa.st_dev == sb.st_dev &&
-           sa.st_ino == sb.st_ino;
+    if (stat(l->sh->path, &st) == 0)
+        l->trees[l->at] = (struct tree){st.st_dev, st.st_ino};
+}
+
+static bool
+is_same_tree(const struct tree *a, const struct tree *b)
+{
+    return a->ino != 0 && a->ino == b->ino && a->dev == b->dev;
 }
 
 static const char *
@@ -185,9 +200,9 @@ access_word(const struct plan_share *sh)
     return sh->access == ACCESS_READ_ONLY ? "read-only" : "read-write";
 }
 
-/* l's share comes after the other in the plan. */
+/* l's share comes after the other, whose place is at, in the plan. */
 static void
-lint_pair(struct lint *l, const struct plan_tenant *ot, const struct plan_share *o)
+lint_pair(struct lint *l, const struct plan_tenant *ot, const struct plan_share *o, size_t at)
 {
     const struct plan_share *sh = l->sh;
     const char *how = NULL;
@@ -196,7 +211,8 @@ lint_pair(struct lint *l, const struct plan_tenant *ot, const struct plan_share 
         how = "lies inside";
     else if (is_inside(o->path, sh->path))
         how = "has inside it";
-    else if (sh->access != o->access && is_same_tree(sh, o))
+    else if (sh->access != o->access &&
+             (strcmp(sh->path, o->path) == 0 || is_same_tree(&l->trees[l->at], &l->trees[at])))
         how = "is the same tree as";
     if (how == NULL)
         return;
@@ -214,13 +230,15 @@ lint_pair(struct lint *l, const struct plan_tenant *ot, const struct plan_share 
 static void
 lint_pairs(struct lint *l)
 {
+    size_t at = 0;
+
     for (size_t i = 0; i < l->plan->ntenants; i++) {
         const struct plan_tenant *t = &l->plan->tenants[i];
 
         for (size_t j = 0; j < t->nshares; j++) {
             if (&t->shares[j] == l->sh)
                 return;
-            lint_pair(l, t, &t->shares[j]);
+            lint_pair(l, t, &t->shares[j], at++);
         }
     }
 }
@@ -251,22 +269,45 @@ lint_tenant(struct lint *l)
     }
 }
 
+static size_t
+count_shares(const struct plan *plan)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->ntenants; i++)
+        n += plan->tenants[i].nshares;
+    return n;
+}
+
+static void
+lint_share(struct lint *l)
+{
+    lint_settings(l);
+    lint_directory(l);
+    lint_tree(l);
+    lint_pairs(l);
+    l->at++;
+}
+
 unsigned
 lint(const struct plan *plan)
 {
-    struct lint l = {.plan = plan};
+    struct lint l = {.plan = plan, .trees = calloc(count_shares(plan) + 1, sizeof(struct tree))};
 
+    if (l.trees == NULL) {
+        log_error("out of memory");
+        return 1;
+    }
     for (size_t i = 0; i < plan->ntenants; i++) {
         l.t = &plan->tenants[i];
         l.sh = NULL;
         lint_tenant(&l);
         for (size_t j = 0; j < l.t->nshares; j++) {
             l.sh = &l.t->shares[j];
-            lint_settings(&l);
-            lint_directory(&l);
-            lint_pairs(&l);
+            lint_share(&l);
         }
     }
+    free(l.trees);
     return l.warnings;
 }
 

@@ -635,7 +635,7 @@ a_policy_of_sections_alone_ends_soon(void **state)
         fprintf(f, "tenant t%d { }", i);
     assert_int_equal(fclose(f), 0);
     error = error_of(text, n);
-    assert_string_equal(error, "p:1: too many sections, expected at most 4096");
+    assert_string_equal(error, "p:1: too many sections, expected at most 8192");
 }
 
 /* --- files --- */

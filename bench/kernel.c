@@ -1,0 +1,268 @@
+/*
+ * bench kernel [-j FILE] SERVER...
+ *
+ * Listens to a guest that works on what several servers offer, and counts what
+ * each of them uses meanwhile. SERVER is NAME=PID, or NAME=PID,vcpu for a
+ * virtual machine's monitor that serves by itself: its own threads then count,
+ * not those that are the guest's processors.
+ *
+ * On stdin come lines of a guest's script (kernel.guest):
+ *     @begin WORK NAME          and, when that is done,
+ *     @end WORK NAME STATUS
+ * others go to stderr as they are. At the end of input: for each work the
+ * median wall time and CPU time under each server, and the ratios of the others
+ * to the first. Above 1 the first is better.
+ *
+ * Runs in: bench.   Trusts: its command line, and the guest's lines for what
+ * they are: text.   Owns: nothing.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "bench/bench.h"
+#include "bench/scale.h"
+
+#define SERVERS_MAX 4u
+#define WORKS_MAX 16u
+#define ROUNDS_MAX 64u
+#define PIDS_MAX 64u
+
+struct series {
+    double wall[ROUNDS_MAX], cpu[ROUNDS_MAX]; /* seconds */
+    size_t n;
+};
+
+struct peer {
+    const char *name; /* borrowed */
+    pid_t root;
+    bool monitor; /* of the guest itself */
+    double wall0, cpu0;
+    struct series series[WORKS_MAX];
+};
+
+static struct peer peers[SERVERS_MAX];
+static size_t npeers;
+static char works[WORKS_MAX][32];
+static size_t nworks;
+static bool failed;
+
+/* Of the whole process, with threads that are no more; precise, unlike stat(5). */
+static double
+process_cpu(pid_t pid)
+{
+    struct timespec t;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
+        return 0;
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static bool
+is_processor(pid_t pid, const char *tid)
+{
+    char path[320], comm[32] = "";
+    FILE *f;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", pid, tid);
+    f = fopen(path, "re");
+    if (f == NULL)
+        return false;
+    if (fgets(comm, sizeof(comm), f) == NULL)
+        comm[0] = '\0';
+    fclose(f);
+    return strncmp(comm, "CPU ", 4) == 0;
+}
+
+/* Seconds that the guest's processors used, which are threads of the monitor. */
+static double
+processors_cpu(pid_t pid)
+{
+    char path[320];
+    const struct dirent *e;
+    unsigned long long ns, sum = 0;
+    FILE *f;
+    DIR *d;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
+    d = opendir(path);
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        if (!isdigit((unsigned char)e->d_name[0]) || !is_processor(pid, e->d_name))
+            continue;
+        (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", pid, e->d_name);
+        f = fopen(path, "re");
+        if (f != NULL && fscanf(f, "%llu", &ns) == 1)
+            sum += ns;
+        if (f != NULL)
+            fclose(f);
+    }
+    if (d != NULL)
+        closedir(d);
+    return (double)sum / 1e9;
+}
+
+static double
+peer_cpu(const struct peer *p)
+{
+    pid_t pids[PIDS_MAX];
+    size_t n = p->monitor ? 1 : process_tree(p->root, pids, PIDS_MAX);
+    double sum = 0;
+
+    pids[0] = p->root;
+    for (size_t i = 0; i < n; i++)
+        sum += process_cpu(pids[i]);
+    return p->monitor ? sum - processors_cpu(p->root) : sum;
+}
+
+/* --- the guest's lines --------------------------------------------------------------------- */
+
+static struct peer *
+peer_of(const char *name)
+{
+    for (size_t i = 0; i < npeers; i++)
+        if (strcmp(peers[i].name, name) == 0)
+            return &peers[i];
+    return NULL;
+}
+
+/* Its place in works, which it takes if it is new; WORKS_MAX: there is none. */
+static size_t
+work_of(const char *name)
+{
+    size_t i = 0;
+
+    while (i < nworks && strcmp(works[i], name) != 0)
+        i++;
+    if (i == nworks && i < WORKS_MAX)
+        (void)snprintf(works[nworks++], sizeof(works[0]), "%s", name);
+    return i;
+}
+
+static void
+begin(struct peer *p)
+{
+    p->cpu0 = peer_cpu(p);
+    p->wall0 = scale_now();
+}
+
+static void
+end(struct peer *p, size_t work, const char *status)
+{
+    struct series *s = &p->series[work];
+    double wall = scale_now() - p->wall0;
+
+    if (strcmp(status, "0") != 0) {
+        fprintf(stderr, "bench: %s on %s ended with status %s\n", works[work], p->name, status);
+        failed = true;
+    } else if (s->n < ROUNDS_MAX) {
+        s->wall[s->n] = wall;
+        s->cpu[s->n++] = peer_cpu(p) - p->cpu0;
+    }
+}
+
+static void
+hear(void)
+{
+    char line[512], work[32], name[32], status[16];
+
+    while (fgets(line, sizeof(line), stdin) != NULL) {
+        int n = sscanf(line, "@%*[a-z] %31s %31s %15s", work, name, status);
+        struct peer *p = line[0] == '@' && n >= 2 ? peer_of(name) : NULL;
+        size_t w = p == NULL ? WORKS_MAX : work_of(work);
+
+        if (w == WORKS_MAX)
+            fputs(line, stderr);
+        else if (strncmp(line, "@begin ", 7) == 0)
+            begin(p);
+        else if (n == 3)
+            end(p, w, status);
+    }
+}
+
+/* --- what is said ---------------------------------------------------------------------------- */
+
+static json_t *
+report_one(struct series *s, const struct peer *p, double wall, double cpu)
+{
+    double w = scale_median(s->wall, s->n), c = scale_median(s->cpu, s->n);
+
+    printf("  %-10s %8.3f s  %8.3f s CPU", p->name, w, c);
+    if (p != &peers[0])
+        printf("   speed x%.2f  cpu x%.2f", w / wall, c / cpu);
+    printf("\n");
+    return json_pack("{s:s, s:f, s:f, s:f, s:f}", "server", p->name, "wall_s", w, "cpu_s", c,
+                     "wall_min_s", s->wall[0], "wall_max_s", s->wall[s->n - 1]);
+}
+
+static void
+report(json_t *rows)
+{
+    for (size_t w = 0; w < nworks; w++) {
+        json_t *results = json_array();
+        struct series *first = &peers[0].series[w];
+        double wall = 0, cpu = 0;
+
+        printf("%s\n", works[w]);
+        for (size_t i = 0; i < npeers; i++) {
+            struct series *s = &peers[i].series[w];
+
+            if (s->n > 0)
+                json_array_append_new(results, report_one(s, &peers[i], wall, cpu));
+            if (s == first && s->n > 0) {
+                wall = s->wall[s->n / 2];
+                cpu = s->cpu[s->n / 2];
+            }
+        }
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:o}", "work", works[w], "rounds",
+                                              (json_int_t)first->n, "results", results));
+    }
+}
+
+static int
+parse(int argc, char **argv, const char **ret_json)
+{
+    int c;
+
+    while ((c = getopt(argc, argv, "j:")) != -1)
+        if (c == 'j')
+            *ret_json = optarg;
+        else
+            return -EINVAL;
+    for (; optind < argc && npeers < SERVERS_MAX; optind++) {
+        char *pid = strchr(argv[optind], '='), *rest;
+
+        if (pid == NULL)
+            return -EINVAL;
+        *pid++ = '\0';
+        peers[npeers].name = argv[optind];
+        peers[npeers].root = (pid_t)strtol(pid, &rest, 10);
+        peers[npeers++].monitor = strcmp(rest, ",vcpu") == 0;
+    }
+    return npeers == 0 || optind < argc ? -EINVAL : 0;
+}
+
+int
+kernel(int argc, char **argv)
+{
+    const char *json_file = NULL;
+    json_t *rows = json_array();
+
+    if (parse(argc, argv, &json_file) < 0) {
+        fprintf(stderr, "usage: bench kernel [-j FILE] NAME=PID[,vcpu]...\n");
+        return 2;
+    }
+    hear();
+    report(rows);
+    if (json_file != NULL && json_dump_file(rows, json_file, JSON_INDENT(1)) < 0)
+        failed = true;
+    json_decref(rows);
+    return failed || nworks == 0 ? 1 : 0;
+}
