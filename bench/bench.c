@@ -11,7 +11,7 @@
  * Runs each workload on each server in turn, round after round (A,B,A,B...),
  * so that a busy machine hurts all alike, and prints medians with their
  * spread and the ratio of the first server to each other one: above 1 the
- * first is better. CPU is that of all processes below PID.
+ * first is better. CPU is that of all processes below PID; none is counted for 0.
  *
  * Runs in: bench.   Trusts: its command line.   Owns: the connections.
  */
@@ -282,7 +282,7 @@ add_server(char *spec)
         fprintf(stderr, "bench: %s: %s: %s\n", name, address, strerror(-r));
         exit(1);
     }
-    if (pid != NULL)
+    if (pid != NULL && strcmp(pid, "0") != 0)
         s->npids = process_tree((pid_t)strtol(pid, NULL, 10), s->pids, PIDS_MAX);
     else
         s->pids[s->npids++] = getpid();

@@ -2,9 +2,9 @@
  * bench kernel [-j FILE] SERVER...
  *
  * Listens to a guest that works on what several servers offer, and counts what
- * each of them uses meanwhile. SERVER is NAME=PID, or NAME=PID,vcpu for a
- * virtual machine's monitor that serves by itself: its own threads then count,
- * not those that are the guest's processors.
+ * each of them uses meanwhile. SERVER is NAME=PID, or NAME=@FILE,vcpu for
+ * the guest's own monitor, whose process id will be in FILE: its other threads
+ * count, not those that are the guest's processors.
  *
  * On stdin come lines of a guest's script (kernel.guest):
  *     @begin WORK NAME          and, when that is done,
@@ -42,8 +42,8 @@ struct series {
 
 struct peer {
     const char *name; /* borrowed */
-    pid_t root;
-    bool monitor; /* of the guest itself */
+    pid_t root;       /* 0: not known yet */
+    const char *file; /* borrowed; of the guest's monitor: where its root will be */
     double wall0, cpu0;
     struct series series[WORKS_MAX];
 };
@@ -109,17 +109,33 @@ processors_cpu(pid_t pid)
     return (double)sum / 1e9;
 }
 
+static void
+find_root(struct peer *p)
+{
+    FILE *f = fopen(p->file, "re");
+    char text[32];
+
+    if (f != NULL && fgets(text, sizeof(text), f) != NULL)
+        p->root = (pid_t)strtol(text, NULL, 10);
+    if (f != NULL)
+        fclose(f);
+}
+
 static double
-peer_cpu(const struct peer *p)
+peer_cpu(struct peer *p)
 {
     pid_t pids[PIDS_MAX];
-    size_t n = p->monitor ? 1 : process_tree(p->root, pids, PIDS_MAX);
+    size_t n;
     double sum = 0;
 
-    pids[0] = p->root;
+    if (p->file != NULL) {
+        find_root(p);
+        return process_cpu(p->root) - processors_cpu(p->root);
+    }
+    n = process_tree(p->root, pids, PIDS_MAX);
     for (size_t i = 0; i < n; i++)
         sum += process_cpu(pids[i]);
-    return p->monitor ? sum - processors_cpu(p->root) : sum;
+    return sum;
 }
 
 /* --- the guest's lines --------------------------------------------------------------------- */
@@ -243,8 +259,11 @@ parse(int argc, char **argv, const char **ret_json)
             return -EINVAL;
         *pid++ = '\0';
         peers[npeers].name = argv[optind];
-        peers[npeers].root = (pid_t)strtol(pid, &rest, 10);
-        peers[npeers++].monitor = strcmp(rest, ",vcpu") == 0;
+        if (*pid == '@')
+            peers[npeers].file = strtok_r(pid + 1, ",", &rest);
+        else
+            peers[npeers].root = (pid_t)strtol(pid, NULL, 10);
+        npeers++;
     }
     return npeers == 0 || optind < argc ? -EINVAL : 0;
 }
@@ -256,7 +275,7 @@ kernel(int argc, char **argv)
     json_t *rows = json_array();
 
     if (parse(argc, argv, &json_file) < 0) {
-        fprintf(stderr, "usage: bench kernel [-j FILE] NAME=PID[,vcpu]...\n");
+        fprintf(stderr, "usage: bench kernel [-j FILE] NAME=PID|NAME=@FILE,vcpu...\n");
         return 2;
     }
     hear();
