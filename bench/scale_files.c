@@ -33,6 +33,28 @@ struct files {
     double server0; /* PSS of worker and helpers before any was held */
 };
 
+/* Of one item: wall time, and CPU of all the server's processes. */
+struct cost {
+    double us, cpu_us;
+};
+
+static struct cost
+cost_begin(const struct files *f)
+{
+    double cpu = (double)scale_cpu(f->at->broker);
+
+    return (struct cost){scale_now(), cpu};
+}
+
+static struct cost
+cost_end(const struct files *f, struct cost from, uint64_t n)
+{
+    double t = scale_now();
+
+    return (struct cost){(t - from.us) * 1e6 / (double)n,
+                         ((double)scale_cpu(f->at->broker) - from.cpu_us) / 1e3 / (double)n};
+}
+
 static void
 name_of(char name[NAME_ROOM], uint64_t i)
 {
@@ -123,13 +145,14 @@ look_at(struct nc *c, uint16_t tag, uint64_t i, unsigned step, void *ctx)
         send_clunk(c, tag, FID_SLOT + tag);
 }
 
-/* All of the directory, as often as it takes; seconds for each entry. */
+/* All of the directory; what each entry costs. */
 static int
-list_all(struct nc *c, uint64_t expected, bool attributes, double *ret)
+list_all(const struct files *f, uint64_t expected, bool attributes, struct cost *ret)
 {
     static struct listing l;
     const struct scale_pipe look = {look_at, &l, 3, SCALE_DEPTH};
-    double t = scale_now();
+    struct cost from = cost_begin(f);
+    struct nc *c = f->c;
     uint64_t seen = 0;
     int r = nc_walk(c, FID_DIR, FID_LISTED, 0, NULL, NULL, &(size_t){0});
 
@@ -144,7 +167,7 @@ list_all(struct nc *c, uint64_t expected, bool attributes, double *ret)
         seen += (uint64_t)r;
         r = attributes ? scale_run(c, &look, l.n) : r;
     }
-    *ret = (scale_now() - t) / (double)expected;
+    *ret = cost_end(f, from, expected);
     (void)nc_clunk(c, FID_LISTED);
     return r < 0 ? r : seen < expected ? -ENOENT : 0;
 }
@@ -181,12 +204,12 @@ let_go(struct nc *c, uint16_t tag, uint64_t i, unsigned step, void *ctx)
 }
 
 static int
-timed(struct files *f, const struct scale_pipe *p, uint64_t n, double *ret)
+timed(const struct files *f, const struct scale_pipe *p, uint64_t n, struct cost *ret)
 {
-    double t = scale_now();
+    struct cost from = cost_begin(f);
     int r = scale_run(f->c, p, n);
 
-    *ret = (scale_now() - t) / (double)n;
+    *ret = cost_end(f, from, n);
     return r;
 }
 
@@ -195,13 +218,13 @@ grow(struct files *f, uint64_t n)
 {
     const struct scale_pipe walks = {hold, &f->held, 1, SCALE_DEPTH},
                             deep = {ask_old, &n, 1, SCALE_DEPTH}, one = {ask_old, &n, 1, 1};
-    double plain, attrs, walk, old, old_one;
+    struct cost plain, attrs, walk, old, old_one;
     int r = make_files(f, n);
 
     if (r == 0)
-        r = list_all(f->c, n, false, &plain);
+        r = list_all(f, n, false, &plain);
     if (r == 0)
-        r = list_all(f->c, n, true, &attrs);
+        r = list_all(f, n, true, &attrs);
     if (r == 0)
         r = timed(f, &walks, n - f->held, &walk);
     f->held = n;
@@ -211,11 +234,13 @@ grow(struct files *f, uint64_t n)
         r = timed(f, &one, OLD_ASKED / 4, &old_one);
     if (r < 0)
         return r;
-    scale_row(json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "what", "files", "n",
-                        (json_int_t)n, "readdir_us_per_entry", plain * 1e6,
-                        "readdir_attrs_us_per_entry", attrs * 1e6, "walk_us", walk * 1e6,
-                        "old_getattr_us", old * 1e6, "old_getattr_alone_us", old_one * 1e6,
-                        "bytes_per_held_file", (server_bytes(f) - f->server0) / (double)n));
+    scale_row(json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "what",
+                        "files", "n", (json_int_t)n, "readdir_us", plain.us, "readdir_cpu_us",
+                        plain.cpu_us, "attrs_us", attrs.us, "attrs_cpu_us", attrs.cpu_us, "walk_us",
+                        walk.us, "walk_cpu_us", walk.cpu_us, "old_getattr_us", old.us,
+                        "old_getattr_cpu_us", old.cpu_us, "old_getattr_alone_us", old_one.us,
+                        "old_getattr_alone_cpu_us", old_one.cpu_us, "bytes_per_held_file",
+                        (server_bytes(f) - f->server0) / (double)n));
     return 0;
 }
 
@@ -224,7 +249,7 @@ run(struct files *f, uint64_t most)
 {
     const struct scale_pipe clunks = {let_go, NULL, 1, SCALE_DEPTH};
     const char *name = "many";
-    double t;
+    struct cost clunk;
     size_t got = 0;
     int r = nc_walk(f->c, SCALE_ROOT, FID_DIR, 1, &name, &(struct nc_qid){0}, &got);
 
@@ -234,10 +259,10 @@ run(struct files *f, uint64_t most)
     for (uint64_t n = 1000; n <= most && r == 0; n *= 10)
         r = grow(f, n);
     if (r == 0)
-        r = timed(f, &clunks, f->held, &t);
+        r = timed(f, &clunks, f->held, &clunk);
     if (r == 0)
         scale_row(json_pack("{s:s, s:I, s:f, s:f}", "what", "released", "n", (json_int_t)f->held,
-                            "clunk_us", t * 1e6, "server_kib_kept",
+                            "clunk_us", clunk.us, "server_kib_kept",
                             (server_bytes(f) - f->server0) / 1024));
     return r;
 }

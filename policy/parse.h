@@ -21,8 +21,8 @@
 #define POLICY_FILES_MAX 1024 /* the file and all it includes */
 #define POLICY_INCLUDE_DEPTH_MAX 8
 #define POLICY_SECTIONS_MAX 8192 /* as many children as posternd may have, with all theirs */
-#define POLICY_STRING_MAX 4095    /* bytes of one value */
-#define POLICY_NESTING_MAX 8      /* braces within braces */
+#define POLICY_STRING_MAX 4095   /* bytes of one value */
+#define POLICY_NESTING_MAX 8     /* braces within braces */
 
 /*
  * A policy in memory, under a name for its errors. include() is refused: no
