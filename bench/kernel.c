@@ -88,7 +88,8 @@ processors_cpu(pid_t pid)
 {
     char path[320];
     const struct dirent *e;
-    unsigned long long ns, sum = 0;
+    unsigned long long sum = 0;
+    char text[64];
     FILE *f;
     DIR *d;
 
@@ -99,8 +100,8 @@ processors_cpu(pid_t pid)
             continue;
         (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", pid, e->d_name);
         f = fopen(path, "re");
-        if (f != NULL && fscanf(f, "%llu", &ns) == 1)
-            sum += ns;
+        if (f != NULL && fgets(text, sizeof(text), f) != NULL)
+            sum += strtoull(text, NULL, 10);
         if (f != NULL)
             fclose(f);
     }

@@ -67,10 +67,9 @@ void
 scale_row(json_t *row)
 {
     FILE *f = json_file == NULL ? NULL : fopen(json_file, "ae");
-    const char *key;
-    json_t *v;
 
-    json_object_foreach(row, key, v) print_value(key, v);
+    for (void *at = json_object_iter(row); at != NULL; at = json_object_iter_next(row, at))
+        print_value(json_object_iter_key(at), json_object_iter_value(at));
     printf("\n");
     fflush(stdout);
     if (f != NULL) {
@@ -126,7 +125,8 @@ sleeps_of(const char *path)
     FILE *f = fopen(path, "re");
 
     while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-        (void)sscanf(line, "voluntary_ctxt_switches: %lu", &n);
+        if (strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
+            n = strtoull(line + 24, NULL, 10);
     if (f != NULL)
         fclose(f);
     return n;
