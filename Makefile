@@ -102,7 +102,7 @@ TEST_ARCHIVES = $(O)/lib/test.a $(O)/lib/worker.a $(O)/lib/proxy-helper.a $(O)/l
 $(O)/lib/test.a: $(call obj,$(wildcard tests/lib/*.c))
 $(O)/lib/test-sandbox.a: $(patsubst sandbox/%.c,$(O)/obj/test-sandbox/%.o,$(call src,sandbox))
 ESCAPE_OBJS = $(call obj,$(filter-out tests/escape/test_%,$(wildcard tests/escape/*.c)))
-$(O)/tests/escape/%: $(O)/obj/tests/escape/%.o $(ESCAPE_OBJS) $(O)/lib/test-sandbox.a $(TEST_ARCHIVES)
+$(filter $(O)/tests/escape/%,$(TESTS)): $(O)/tests/escape/%: $(O)/obj/tests/escape/%.o $(ESCAPE_OBJS) $(O)/lib/test-sandbox.a $(TEST_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(ESCAPE_OBJS) $(O)/lib/test-sandbox.a \
