@@ -33,6 +33,12 @@ has_new_mounts(void)
 }
 
 static bool
+has_openat2(void)
+{
+    return syscall(SYS_openat2, -1, "", NULL, 0) == 0 || errno != ENOSYS;
+}
+
+static bool
 has_seccomp_kill(void)
 {
     const unsigned act = SCMP_ACT_KILL_PROCESS;
@@ -62,6 +68,9 @@ sandbox_kernel_lacks(bool rootless)
 {
     if (!has_new_mounts() || !has_mount_setattr())
         return "this kernel has no mount_setattr(2): Linux 5.14 is the least, 6.1 the target";
+    if (!has_openat2())
+        return "this kernel has no openat2(2): Linux 5.6 has it, or what runs posternd keeps it "
+               "away";
     if (!has_seccomp_kill())
         return "this kernel has no seccomp filters: CONFIG_SECCOMP_FILTER is needed";
     if (access("/proc/self/fd", X_OK) < 0)

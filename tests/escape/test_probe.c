@@ -4,9 +4,9 @@
  * and as an ordinary user's. Rows are called as in the list of cases (C1 ...).
  *
  * Not here: C18 for a worker (it opens nothing); C20, C24 and C44 without
- * seccomp, and C45, are in test_layers; C41 in test_status; C26, C27 and C36
- * belong to the identity model "map", C43 to virtio-fs, C39 and C40 to
- * cgroups, none of which exist yet.
+ * seccomp, and C45, are in test_layers; C41 in test_status; the helper of
+ * identity = map in test_ids and test_every_call. A helper has one share, so
+ * that C36 does not apply; C39 and C40 are of cgroups, in guests.
  *
  * Runs in: tests/escape.   Trusts: nobody.   Owns: nothing.
  */

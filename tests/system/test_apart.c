@@ -174,6 +174,30 @@ children_of_two_tenants_have_no_object_in_common(void **state)
     assert_int_equal(server_stop(s, SIGTERM), 0);
 }
 
+static void
+nothing_of_posternds_environment_reaches_a_child(void **state)
+{
+    struct server *s = *state;
+    struct server_child v[CHILDREN];
+    char path[64], byte;
+
+    assert_int_equal(setenv("TOKEN", "secret", 1), 0);
+    server_file(s, "policy.conf", two);
+    server_start(s, NULL);
+    assert_int_equal(unsetenv("TOKEN"), 0);
+    assert_int_equal(server_children(s, v, CHILDREN), CHILDREN);
+    for (unsigned i = 0; i < CHILDREN; i++) {
+        FILE *f;
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/environ", v[i].pid);
+        f = fopen(path, "re");
+        assert_non_null(f);
+        assert_int_equal(fread(&byte, 1, 1, f), 0);
+        (void)fclose(f);
+    }
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+}
+
 /* The kernel forgets the signal of a parent's death when ids change. */
 static void
 a_killed_posternd_takes_a_helper_along_that_changed_its_ids(void **state)
@@ -212,6 +236,8 @@ main(void)
             no_fd_of_many_that_posternd_was_started_with_reaches_a_child, server_setup,
             server_teardown),
         cmocka_unit_test_setup_teardown(children_of_two_tenants_have_no_object_in_common,
+                                        server_setup, server_teardown),
+        cmocka_unit_test_setup_teardown(nothing_of_posternds_environment_reaches_a_child,
                                         server_setup, server_teardown),
         cmocka_unit_test_setup_teardown(a_killed_posternd_takes_a_helper_along_that_changed_its_ids,
                                         server_setup, server_teardown),

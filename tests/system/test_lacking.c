@@ -83,6 +83,8 @@ what_the_kernel_lacks_is_said_and_nothing_starts(void **state)
     static const struct lack lacks[] = {
         {"mount_setattr", SCMP_SYS(mount_setattr), ENOSYS, 0, NO_MOUNTS},
         {"fsopen", SCMP_SYS(fsopen), ENOSYS, 0, NO_MOUNTS},
+        {"openat2", SCMP_SYS(openat2), ENOSYS, 0,
+         "this kernel has no openat2(2): Linux 5.6 has it"},
         {"seccomp", SCMP_SYS(seccomp), ENOSYS, 0, "this kernel has no seccomp filters"},
         {"landlock", SCMP_SYS(landlock_create_ruleset), ENOSYS, 0, NO_LANDLOCK},
         {"landlock not in lsm=", SCMP_SYS(landlock_create_ruleset), EOPNOTSUPP, 0, NO_LANDLOCK},
