@@ -122,6 +122,14 @@ int kernel(int argc, char **argv);
 
 /* A process and all below it; at most room, returns how many. */
 size_t process_tree(pid_t root, pid_t *out, size_t room);
+/* What it says of each thread of these processes, added up. */
+typedef uint64_t thread_fn(pid_t pid, const char *tid);
+uint64_t sum_threads(const pid_t *pids, size_t n, thread_fn *of);
+/* CPU nanoseconds; times that it went to sleep, which is how often it was woken. */
+uint64_t thread_ns(pid_t pid, const char *tid);
+uint64_t thread_sleeps(pid_t pid, const char *tid);
+/* The thread's name begins like that. */
+bool is_called(pid_t pid, const char *tid, const char *name);
 /* CPU nanoseconds that all threads of these processes have used. */
 uint64_t cpu_ns(const pid_t *pids, size_t n);
 /* Bytes of memory that they have, shared ones by halves. */

@@ -1,5 +1,6 @@
 /*
- * CPU time of a server: all threads of a process and of everything below it.
+ * What a server costs: CPU time, wake-ups and memory of a process, its threads
+ * and everything below it.
  *
  * Runs in: bench.   Trusts: /proc.   Owns: nothing.
  */
@@ -75,7 +76,7 @@ process_tree(pid_t root, pid_t *out, size_t room)
 }
 
 /* schedstat(5 of proc): nanoseconds on a CPU, per thread. */
-static uint64_t
+uint64_t
 thread_ns(pid_t pid, const char *tid)
 {
     char path[320], buf[128];
@@ -102,7 +103,27 @@ memory_bytes(const pid_t *pids, size_t n)
 }
 
 uint64_t
-cpu_ns(const pid_t *pids, size_t n)
+thread_sleeps(pid_t pid, const char *tid)
+{
+    char path[320], text[4096];
+    const char *at;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, tid);
+    at = slurp(path, text, sizeof(text)) > 0 ? strstr(text, "\nvoluntary_ctxt_switches:") : NULL;
+    return at == NULL ? 0 : strtoull(at + 25, NULL, 10);
+}
+
+bool
+is_called(pid_t pid, const char *tid, const char *name)
+{
+    char path[320], comm[64];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", pid, tid);
+    return slurp(path, comm, sizeof(comm)) > 0 && strncmp(comm, name, strlen(name)) == 0;
+}
+
+uint64_t
+sum_threads(const pid_t *pids, size_t n, thread_fn *of)
 {
     uint64_t sum = 0;
 
@@ -115,9 +136,15 @@ cpu_ns(const pid_t *pids, size_t n)
         d = opendir(path);
         while (d != NULL && (e = readdir(d)) != NULL)
             if (isdigit((unsigned char)e->d_name[0]))
-                sum += thread_ns(pids[i], e->d_name);
+                sum += of(pids[i], e->d_name);
         if (d != NULL)
             closedir(d);
     }
     return sum;
+}
+
+uint64_t
+cpu_ns(const pid_t *pids, size_t n)
+{
+    return sum_threads(pids, n, thread_ns);
 }

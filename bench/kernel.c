@@ -16,8 +16,6 @@
  * Runs in: bench.   Trusts: its command line, and the guest's lines for what
  * they are: text.   Owns: nothing.
  */
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,48 +64,11 @@ process_cpu(pid_t pid)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static bool
-is_processor(pid_t pid, const char *tid)
+/* The guest's processors are threads of its monitor. */
+static uint64_t
+processor_ns(pid_t pid, const char *tid)
 {
-    char path[320], comm[32] = "";
-    FILE *f;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", pid, tid);
-    f = fopen(path, "re");
-    if (f == NULL)
-        return false;
-    if (fgets(comm, sizeof(comm), f) == NULL)
-        comm[0] = '\0';
-    fclose(f);
-    return strncmp(comm, "CPU ", 4) == 0;
-}
-
-/* Seconds that the guest's processors used, which are threads of the monitor. */
-static double
-processors_cpu(pid_t pid)
-{
-    char path[320];
-    const struct dirent *e;
-    unsigned long long sum = 0;
-    char text[64];
-    FILE *f;
-    DIR *d;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
-    d = opendir(path);
-    while (d != NULL && (e = readdir(d)) != NULL) {
-        if (!isdigit((unsigned char)e->d_name[0]) || !is_processor(pid, e->d_name))
-            continue;
-        (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", pid, e->d_name);
-        f = fopen(path, "re");
-        if (f != NULL && fgets(text, sizeof(text), f) != NULL)
-            sum += strtoull(text, NULL, 10);
-        if (f != NULL)
-            fclose(f);
-    }
-    if (d != NULL)
-        closedir(d);
-    return (double)sum / 1e9;
+    return is_called(pid, tid, "CPU ") ? thread_ns(pid, tid) : 0;
 }
 
 static void
@@ -131,7 +92,7 @@ peer_cpu(struct peer *p)
 
     if (p->file != NULL) {
         find_root(p);
-        return process_cpu(p->root) - processors_cpu(p->root);
+        return process_cpu(p->root) - (double)sum_threads(&p->root, 1, processor_ns) / 1e9;
     }
     n = process_tree(p->root, pids, PIDS_MAX);
     for (size_t i = 0; i < n; i++)

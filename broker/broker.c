@@ -189,6 +189,15 @@ on_overdue(evutil_socket_t fd, short what, void *ctx)
     event_base_loopbreak(b->base);
 }
 
+int
+broker_timers(struct broker *b)
+{
+    b->overdue = evtimer_new(b->base, on_overdue, b);
+    b->sweep = evtimer_new(b->base, on_sweep, b);
+    b->turn = evtimer_new(b->base, on_turn, b);
+    return b->overdue == NULL || b->sweep == NULL || b->turn == NULL ? -ENOMEM : 0;
+}
+
 static int
 loop_init(struct broker *b)
 {
@@ -198,11 +207,7 @@ loop_init(struct broker *b)
     b->sigint = evsignal_new(b->base, SIGINT, on_signal, b);
     b->sigterm = evsignal_new(b->base, SIGTERM, on_signal, b);
     b->sighup = evsignal_new(b->base, SIGHUP, on_hangup, b);
-    b->overdue = evtimer_new(b->base, on_overdue, b);
-    b->sweep = evtimer_new(b->base, on_sweep, b);
-    b->turn = evtimer_new(b->base, on_turn, b);
-    if (b->sigint == NULL || b->sigterm == NULL || b->sighup == NULL || b->overdue == NULL ||
-        b->sweep == NULL || b->turn == NULL)
+    if (b->sigint == NULL || b->sigterm == NULL || b->sighup == NULL || broker_timers(b) < 0)
         return -ENOMEM;
     if (event_add(b->sigint, NULL) < 0 || event_add(b->sigterm, NULL) < 0 ||
         event_add(b->sighup, NULL) < 0)

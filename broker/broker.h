@@ -213,6 +213,9 @@ __attribute__((format(printf, 4, 5))) int broker_refuse(int r, const char *file,
 void broker_refuse_into(char *text, size_t room);
 /* End everything, with this exit code. Idempotent; the first code counts. */
 void broker_stop(struct broker *b, int exit_code);
+/* Make overdue, sweep and turn, for which its base is there; none runs yet. 0
+ * or -ENOMEM; what was made is the broker's either way. */
+int broker_timers(struct broker *b);
 /* Something has left: what is to be freed is freed before long, by the loop. */
 void broker_sweep_soon(struct broker *b);
 /* Something of a tenant changed: announce when all serve, leave when all are

@@ -33,17 +33,6 @@ open_host(bool devices, bool read_only)
     return c;
 }
 
-static void
-end(struct contract *c)
-{
-    struct contract_counts left;
-
-    contract_be(c, ROOT);
-    left = contract_close(c);
-    if (left.known)
-        assert_int_equal(left.files, 0);
-}
-
 static int
 make_node(struct contract *c, const char *name, mode_t mode, dev_t rdev)
 {
@@ -91,17 +80,7 @@ root_makes_devices_that_are_names_like_others(void **state)
         assert_int_equal(unlink_at(c, NODE_ROOT, "moved", false), 0);
         forget(c, n, 1);
     }
-    end(c);
-}
-
-static int
-open_write_status(struct contract *c, uint64_t node, uint32_t flags)
-{
-    Postern__V1__OpenWriteReq req = POSTERN__V1__OPEN_WRITE_REQ__INIT;
-
-    req.node = node;
-    req.flags = flags;
-    return ask_open_write(&c->client, &req, NULL);
+    contract_done(c);
 }
 
 static void
@@ -111,20 +90,20 @@ nobody_opens_them_here(void **state)
 
     (void)state;
     for (unsigned i = 0; i < COUNT(kinds); i++) {
-        Postern__V1__OpenReadReq req = POSTERN__V1__OPEN_READ_REQ__INIT;
+        uint64_t n;
 
         assert_int_equal(make_node(c, kinds[i].name, kinds[i].type | 0666,
                                    makedev(kinds[i].major, kinds[i].minor)),
                          0);
-        req.node = walk_to(c, NODE_ROOT, kinds[i].name);
-        assert_int_equal(ask_open_read(&c->client, &req, NULL), -ENXIO);
-        assert_int_equal(open_write_status(c, req.node, 0), -ENXIO);
-        assert_int_equal(open_write_status(c, req.node, OPEN_READS | OPEN_TRUNC), -ENXIO);
+        n = walk_to(c, NODE_ROOT, kinds[i].name);
+        assert_int_equal(open_read_status(c, n, 0), -ENXIO);
+        assert_int_equal(open_write_status(c, n, 0), -ENXIO);
+        assert_int_equal(open_write_status(c, n, OPEN_READS | OPEN_TRUNC), -ENXIO);
         assert_int_equal(create_at(c, NODE_ROOT, kinds[i].name, 0), -ENXIO);
-        assert_int_equal(truncate_node(c, req.node, 0), -EINVAL);
-        forget(c, req.node, 1);
+        assert_int_equal(truncate_node(c, n, 0), -EINVAL);
+        forget(c, n, 1);
     }
-    end(c);
+    contract_done(c);
 }
 
 /* The kernel knows a device by its number, whatever the server's own idea; 0:0
@@ -143,7 +122,7 @@ other_users_make_none(void **state)
     assert_int_equal(make_node(c, "mark", S_IFCHR | 0644, 0), 0);
     contract_be(c, ROOT);
     assert_int_equal(unlink_at(c, NODE_ROOT, "mark", false), 0);
-    end(c);
+    contract_done(c);
 }
 
 static void
@@ -158,7 +137,7 @@ without_it_or_on_a_read_only_share_root_makes_none_either(void **state)
                                        makedev(kinds[i].major, kinds[i].minor)),
                              read_only != 0 ? -EROFS : -EPERM);
         assert_int_equal(make_node(c, "mark", S_IFCHR | 0644, 0), read_only != 0 ? -EROFS : -EPERM);
-        end(c);
+        contract_done(c);
     }
 }
 

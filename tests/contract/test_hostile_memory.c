@@ -28,6 +28,7 @@
 #include "ipc/fd.h"
 #include "ipc/log.h"
 #include "tests/lib/contract.h"
+#include "tests/lib/random.h"
 #include "tests/lib/server.h"
 #include "tests/lib/tree.h"
 
@@ -819,10 +820,7 @@ static uint64_t seed;
 static uint32_t
 any(uint32_t below)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 32) % below;
+    return random_below(&seed, below);
 }
 
 /* Ids that may be right, names that are names: what is wrong ends the helper. */

@@ -28,17 +28,6 @@ open_map(void)
 }
 
 static void
-end(struct contract *c)
-{
-    struct contract_counts left;
-
-    contract_be(c, ROOT);
-    left = contract_close(c);
-    if (left.known)
-        assert_int_equal(left.files, 0);
-}
-
-static void
 host_is(const struct contract *c, const char *name, uint32_t uid, uint32_t gid, mode_t mode)
 {
     struct stat st;
@@ -135,7 +124,7 @@ what_is_made_belongs_to_who_made_it(void **state)
     assert_int_equal(a.uid, ALICE);
     assert_int_equal(a.gid, STAFF);
     forget(c, n, 1);
-    end(c);
+    contract_done(c);
 }
 
 static void
@@ -167,7 +156,7 @@ other_users_are_kept_out_and_root_is_not(void **state)
     assert_int_equal(chmod_node(c, file, 0640), 0);
     forget(c, file, 1);
     forget(c, dir, 1);
-    end(c);
+    contract_done(c);
 }
 
 static void
@@ -188,7 +177,7 @@ a_sticky_directory_protects_each_from_the_others(void **state)
     assert_int_equal(unlink_at(c, tmp, "a", false), 0);
     contract_be(c, ROOT);
     forget(c, tmp, 1);
-    end(c);
+    contract_done(c);
 }
 
 static void
@@ -207,7 +196,7 @@ a_setgid_directory_gives_its_group_and_its_bit(void **state)
     host_is(c, "team/d", ALICE, STAFF, 02755);
     contract_be(c, ROOT);
     forget(c, dir, 1);
-    end(c);
+    contract_done(c);
 }
 
 /* u::rwx, u:BOB:rwx, g::---, m::rwx, o::--- */
@@ -253,7 +242,7 @@ a_default_acl_is_inherited_with_the_guests_ids(void **state)
     contract_be(c, ROOT);
     forget(c, f, 1);
     forget(c, dir, 1);
-    end(c);
+    contract_done(c);
 }
 
 static void
@@ -279,7 +268,7 @@ set_id_bits_are_the_guests_own_and_fall_as_on_a_disk(void **state)
     host_is(c, "s", BOB, ALICE, 0755);
     close_file(c, file);
     forget(c, n, 1);
-    end(c);
+    contract_done(c);
 }
 
 /* So a client does before its user's write. */
@@ -304,7 +293,7 @@ who_may_write_may_take_set_id_bits_away_and_nothing_else(void **state)
     host_is(c, "s", ALICE, ALICE, 06755);
     contract_be(c, ROOT);
     forget(c, n, 1);
-    end(c);
+    contract_done(c);
 }
 
 static void
@@ -324,7 +313,7 @@ only_root_gives_files_away_and_only_to_ids_of_the_guest(void **state)
     assert_int_equal(chown_node(c, n, ID_NONE, CONTRACT_IDS), -EINVAL);
     host_is(c, "f", BOB, STAFF, 0644);
     forget(c, n, 1);
-    end(c);
+    contract_done(c);
 }
 
 /* --- groups ---------------------------------------------------------------------- */
@@ -378,7 +367,7 @@ without_a_table_the_guests_word_for_groups_is_taken(void **state)
     contract_be(c, ROOT);
     forget(c, n, 1);
     forget(c, dir, 1);
-    end(c);
+    contract_done(c);
 }
 
 /* Else a file that only its group may not read could be read by nobody else. */
@@ -397,7 +386,7 @@ no_group_is_lent_that_would_take_something_away(void **state)
     assert_int_equal(truncate_node(c, n, 0), -EACCES);
     contract_be(c, ROOT);
     forget(c, n, 1);
-    end(c);
+    contract_done(c);
 }
 
 static void
@@ -424,7 +413,7 @@ with_a_table_nobody_is_in_other_groups(void **state)
     host_is(c, "i", BOB, BOB, 0644);
     contract_be(c, ROOT);
     forget(c, dir, 1);
-    end(c);
+    contract_done(c);
 }
 
 /* --- what is the helper's own, not the user's ---------------------------------------- */
@@ -458,7 +447,7 @@ a_node_whose_fd_was_dropped_is_found_again_for_any_user(void **state)
         forget(c, many[i], 1);
     forget(c, in, 1);
     forget(c, dir, 1);
-    end(c);
+    contract_done(c);
 }
 
 static void
@@ -476,7 +465,7 @@ large_writes_are_their_users_too(void **state)
     host_is(c, "s", ALICE, ALICE, 0755);
     close_file(c, file);
     forget(c, n, 1);
-    end(c);
+    contract_done(c);
 }
 
 static int
@@ -532,7 +521,7 @@ under_host_ids_are_the_hosts_own(void **state)
     dev.rdev = 0x103;
     assert_int_equal(ask_mknod(&c->client, &dev, NULL), -EPERM); /* devices = refuse */
     forget(c, n, 1);
-    end(c);
+    contract_done(c);
 }
 
 int

@@ -14,26 +14,6 @@
 #include "tests/lib/contract.h"
 
 static int
-open_read_status(struct contract *c, uint64_t node, uint32_t flags)
-{
-    Postern__V1__OpenReadReq req = POSTERN__V1__OPEN_READ_REQ__INIT;
-
-    req.node = node;
-    req.flags = flags;
-    return ask_open_read(&c->client, &req, NULL);
-}
-
-static int
-open_write_status(struct contract *c, uint64_t node, uint32_t flags)
-{
-    Postern__V1__OpenWriteReq req = POSTERN__V1__OPEN_WRITE_REQ__INIT;
-
-    req.node = node;
-    req.flags = flags;
-    return ask_open_write(&c->client, &req, NULL);
-}
-
-static int
 create(struct contract *c, uint64_t dir, const char *name, uint32_t mode, uint32_t flags,
        const Postern__V1__CreateRep **rep)
 {

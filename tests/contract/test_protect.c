@@ -107,21 +107,6 @@ setxattr_node(struct contract *c, uint64_t node)
     return ask_setxattr(&c->client, &req, NULL);
 }
 
-static int
-open_write_status(struct contract *c, uint64_t node, uint32_t flags)
-{
-    Postern__V1__OpenWriteReq req = POSTERN__V1__OPEN_WRITE_REQ__INIT;
-    const Postern__V1__OpenWriteRep *rep;
-    int r;
-
-    req.node = node;
-    req.flags = flags;
-    r = ask_open_write(&c->client, &req, &rep);
-    if (r == 0)
-        close_file(c, rep->file);
-    return r;
-}
-
 /* A directory that holds f and old: nothing can be changed in it or of it. */
 static void
 assert_read_only(struct contract *c, uint64_t dir)

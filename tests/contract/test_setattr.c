@@ -30,26 +30,6 @@ of(uint64_t node)
     return req;
 }
 
-static int
-chmod_status(struct contract *c, uint64_t node, uint32_t mode)
-{
-    Postern__V1__SetattrReq req = of(node);
-
-    req.has_mode = true;
-    req.mode = mode;
-    return ask_setattr(&c->client, &req, NULL);
-}
-
-static int
-truncate_status(struct contract *c, uint64_t node, uint64_t size)
-{
-    Postern__V1__SetattrReq req = of(node);
-
-    req.has_size = true;
-    req.size = size;
-    return ask_setattr(&c->client, &req, NULL);
-}
-
 static void
 mode_is_set_on_everything_but_a_symlink(void **state)
 {
@@ -61,19 +41,19 @@ mode_is_set_on_everything_but_a_symlink(void **state)
     assert_int_equal(mkfifoat(c->root, "p", 0644), 0);
     assert_int_equal(symlinkat("f", c->root, "l"), 0);
     n = walk_to(c, NODE_ROOT, "f");
-    assert_int_equal(chmod_status(c, n, 01641), 0);
+    assert_int_equal(chmod_node(c, n, 01641), 0);
     assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 01641);
     forget(c, n, 1);
     n = walk_to(c, NODE_ROOT, "d");
-    assert_int_equal(chmod_status(c, n, 03711), 0); /* setgid is kept on directories */
+    assert_int_equal(chmod_node(c, n, 03711), 0); /* setgid is kept on directories */
     assert_int_equal(host_stat(c, "d").st_mode, S_IFDIR | 03711);
     forget(c, n, 1);
     n = walk_to(c, NODE_ROOT, "p");
-    assert_int_equal(chmod_status(c, n, 0600), 0);
+    assert_int_equal(chmod_node(c, n, 0600), 0);
     assert_int_equal(host_stat(c, "p").st_mode, S_IFIFO | 0600);
     forget(c, n, 1);
     n = walk_to(c, NODE_ROOT, "l");
-    assert_int_equal(chmod_status(c, n, 0600), -EOPNOTSUPP);
+    assert_int_equal(chmod_node(c, n, 0600), -EOPNOTSUPP);
     assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 01641);
     forget(c, n, 1);
 }
@@ -87,12 +67,12 @@ set_id_bits_are_refused_and_change_nothing(void **state)
     host_write(c, "f", "x");
     host_mkdir(c, "d");
     n = walk_to(c, NODE_ROOT, "f");
-    assert_int_equal(chmod_status(c, n, 04755), -EPERM);
-    assert_int_equal(chmod_status(c, n, 02755), -EPERM);
+    assert_int_equal(chmod_node(c, n, 04755), -EPERM);
+    assert_int_equal(chmod_node(c, n, 02755), -EPERM);
     assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 0644);
     forget(c, n, 1);
     n = walk_to(c, NODE_ROOT, "d");
-    assert_int_equal(chmod_status(c, n, 04755), -EPERM);
+    assert_int_equal(chmod_node(c, n, 04755), -EPERM);
     forget(c, n, 1);
 }
 
@@ -106,7 +86,7 @@ set_id_bits_are_set_where_policy_allows_them(void **state)
     c = contract_open(&(struct contract_options){.allow_set_id = true});
     host_write(c, "f", "x");
     n = walk_to(c, NODE_ROOT, "f");
-    assert_int_equal(chmod_status(c, n, 06755), 0);
+    assert_int_equal(chmod_node(c, n, 06755), 0);
     assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 06755);
     (void)contract_close(c);
 }
@@ -138,10 +118,10 @@ ctime_moves_with_an_owner_or_mode_that_stays(void **state)
 
         host_write(c, "f", "x");
         n = walk_to(c, NODE_ROOT, "f");
-        assert_int_equal(chmod_status(c, n, 0600), 0);
+        assert_int_equal(chmod_node(c, n, 0600), 0);
         was = host_stat(c, "f");
         tick();
-        assert_int_equal(chmod_status(c, n, 0600), 0);
+        assert_int_equal(chmod_node(c, n, 0600), 0);
         assert_true(host_stat(c, "f").st_ctim.tv_nsec != was.st_ctim.tv_nsec);
         was = host_stat(c, "f");
         tick();
@@ -194,7 +174,7 @@ size_is_set_by_node_and_by_open_file(void **state)
 
     host_write(c, "f", "hello");
     n = walk_to(c, NODE_ROOT, "f");
-    assert_int_equal(truncate_status(c, n, 2), 0);
+    assert_int_equal(truncate_node(c, n, 2), 0);
     assert_int_equal(host_stat(c, "f").st_size, 2);
     f = open_write(c, n, 0);
     assert_int_equal(unlinkat(c->root, "f", 0), 0);
@@ -204,7 +184,7 @@ size_is_set_by_node_and_by_open_file(void **state)
     req.size = 1u << 20;
     assert_int_equal(ask_setattr(&c->client, &req, &rep), 0);
     assert_int_equal(rep->attr->size, 1u << 20);
-    assert_int_equal(truncate_status(c, n, 7), 0); /* it has no name, but it is there */
+    assert_int_equal(truncate_node(c, n, 7), 0); /* it has no name, but it is there */
     close_file(c, f);
     assert_int_equal(ask_setattr(&c->client, &req, NULL), -EBADF);
     req.file = open_read(c, n);
@@ -219,15 +199,15 @@ size_is_refused_where_there_is_none(void **state)
     struct contract *c = *state;
     uint64_t n;
 
-    assert_int_equal(truncate_status(c, NODE_ROOT, 0), -EISDIR);
+    assert_int_equal(truncate_node(c, NODE_ROOT, 0), -EISDIR);
     assert_int_equal(mkfifoat(c->root, "p", 0644), 0);
     n = walk_to(c, NODE_ROOT, "p");
-    assert_int_equal(truncate_status(c, n, 0), -EINVAL);
+    assert_int_equal(truncate_node(c, n, 0), -EINVAL);
     forget(c, n, 1);
     host_write(c, "f", "x");
     n = walk_to(c, NODE_ROOT, "f");
-    assert_int_equal(truncate_status(c, n, (uint64_t)INT64_MAX + 1), -EINVAL);
-    assert_int_equal(truncate_status(c, n, UINT64_MAX), -EINVAL);
+    assert_int_equal(truncate_node(c, n, (uint64_t)INT64_MAX + 1), -EINVAL);
+    assert_int_equal(truncate_node(c, n, UINT64_MAX), -EINVAL);
     assert_int_equal(host_stat(c, "f").st_size, 1);
     forget(c, n, 1);
 }

@@ -14,12 +14,7 @@
 #include "ipc/boot.h"
 #include "ipc/fd.h"
 #include "ipc/limits.h"
-
-#define MUST(c)                                                                                    \
-    do {                                                                                           \
-        if (!(c))                                                                                  \
-            abort();                                                                               \
-    } while (0)
+#include "tests/lib/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -26,14 +26,9 @@
 #include "broker/control.h"
 #include "ipc/fd.h"
 #include "ipc/log.h"
+#include "tests/lib/must.h"
 #include "tests/lib/stage.h"
 
-#define MUST(c)                                                                                    \
-    do {                                                                                           \
-        if (!(c))                                                                                  \
-            abort();                                                                               \
-    } while (0)
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define CLIENTS 4
 #define DELEGATE 65534 /* nobody */
 #define STRANGER 12345

@@ -22,13 +22,7 @@
 #include "ipc/ops.h"
 #include "proxy-helper/dispatch.h"
 #include "proxy-helper/op.h"
-
-#define MUST(c)                                                                                    \
-    do {                                                                                           \
-        if (!(c))                                                                                  \
-            abort();                                                                               \
-    } while (0)
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/lib/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -8,12 +8,7 @@
 
 #include "ipc/limits.h"
 #include "policy/parse.h"
-
-#define MUST(c)                                                                                    \
-    do {                                                                                           \
-        if (!(c))                                                                                  \
-            abort();                                                                               \
-    } while (0)
+#include "tests/lib/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -15,13 +15,9 @@
 
 #include "ipc/channel.h"
 #include "ipc/log.h"
+#include "tests/lib/must.h"
 #include "worker/fs_channel.h"
 
-#define MUST(c)                                                                                    \
-    do {                                                                                           \
-        if (!(c))                                                                                  \
-            abort();                                                                               \
-    } while (0)
 #define CALLS 16u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

@@ -478,6 +478,16 @@ contract_close(struct contract *c)
     return left;
 }
 
+void
+contract_done(struct contract *c)
+{
+    struct contract_counts left;
+
+    contract_be(c, 0);
+    left = contract_close(c);
+    assert_true(!left.known || left.files == 0);
+}
+
 int
 contract_setup(void **state)
 {
@@ -609,6 +619,36 @@ write_at(struct contract *c, uint64_t file, uint64_t offset, const void *data, u
         (void)memcpy(c->client.ch.slab, data, count);
     r = ask_write(&c->client, &req, &rep);
     return r < 0 ? r : (int64_t)rep->count;
+}
+
+int
+open_read_status(struct contract *c, uint64_t node, uint32_t flags)
+{
+    Postern__V1__OpenReadReq req = POSTERN__V1__OPEN_READ_REQ__INIT;
+    const Postern__V1__OpenReadRep *rep;
+    int r;
+
+    req.node = node;
+    req.flags = flags;
+    r = ask_open_read(&c->client, &req, &rep);
+    if (r == 0)
+        close_file(c, rep->file);
+    return r;
+}
+
+int
+open_write_status(struct contract *c, uint64_t node, uint32_t flags)
+{
+    Postern__V1__OpenWriteReq req = POSTERN__V1__OPEN_WRITE_REQ__INIT;
+    const Postern__V1__OpenWriteRep *rep;
+    int r;
+
+    req.node = node;
+    req.flags = flags;
+    r = ask_open_write(&c->client, &req, &rep);
+    if (r == 0)
+        close_file(c, rep->file);
+    return r;
 }
 
 int

@@ -88,6 +88,8 @@ bool contract_limits_fds(void);
 /* Stop serving and return what the server still held, then remove the
  * directory. */
 struct contract_counts contract_close(struct contract *c);
+/* The same once root asks again; that no file is held is asserted. */
+void contract_done(struct contract *c);
 /* Asked to be a process: wait for it and return its exit status, 128 + n when
  * signal n ended it. contract_close() comes after. */
 int contract_wait(struct contract *c);
@@ -113,6 +115,8 @@ int64_t read_at(struct contract *c, uint64_t file, uint64_t offset, uint32_t cou
 int64_t write_at(struct contract *c, uint64_t file, uint64_t offset, const void *data,
                  uint32_t count);
 /* Status; what was made or opened is given back at once. */
+int open_read_status(struct contract *c, uint64_t node, uint32_t flags);
+int open_write_status(struct contract *c, uint64_t node, uint32_t flags);
 int create_at(struct contract *c, uint64_t dir, const char *name, uint32_t flags);
 int mkdir_at(struct contract *c, uint64_t dir, const char *name, uint32_t mode);
 int unlink_at(struct contract *c, uint64_t dir, const char *name, bool directory);

@@ -21,12 +21,8 @@
 #include "ipc/fd.h"
 #include "sandbox/share_mount.h"
 #include "sandbox/spawn.h"
+#include "tests/lib/must.h"
 
-#define MUST(c)                                                                                    \
-    do {                                                                                           \
-        if (!(c))                                                                                  \
-            abort();                                                                               \
-    } while (0)
 #define TURNS 64 /* more than anything needs that comes to an end */
 
 static struct stage *the_stage;
@@ -275,22 +271,6 @@ stage_turn(struct stage *st)
 /* --- begin and end ------------------------------------------------------------------ */
 
 static void
-on_sweep(evutil_socket_t fd, short what, void *ctx)
-{
-    (void)fd;
-    (void)what;
-    reload_sweep(ctx);
-}
-
-static void
-on_turn(evutil_socket_t fd, short what, void *ctx)
-{
-    (void)fd;
-    (void)what;
-    tenants_turn(ctx);
-}
-
-static void
 tenants_begin(struct broker *b)
 {
     for (size_t i = 0; i < b->plan->ntenants; i++) {
@@ -325,10 +305,7 @@ stage_begin(const char *policy_file, bool rootless)
     b->host_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     b->base = event_base_new();
     MUST(b->base != NULL && b->host_root >= 0);
-    b->sweep = evtimer_new(b->base, on_sweep, b);
-    b->overdue = evtimer_new(b->base, on_sweep, b);
-    b->turn = evtimer_new(b->base, on_turn, b);
-    MUST(b->sweep != NULL && b->overdue != NULL && b->turn != NULL);
+    MUST(broker_timers(b) == 0);
     tenants_begin(b);
     MUST(control_open(b) == 0);
     for (struct tenant *t = b->tenants; t != NULL; t = t->next)

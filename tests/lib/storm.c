@@ -28,6 +28,7 @@
 
 #include "control/nine_wire.h"
 #include "tests/lib/legacy.h"
+#include "tests/lib/random.h"
 #include "tests/lib/tree.h"
 
 #define CLIENTS_MAX 8
@@ -107,10 +108,7 @@ wrong(struct client *k, const char *fmt, ...)
 static uint32_t
 below(struct client *k, uint32_t n)
 {
-    k->random ^= k->random << 13;
-    k->random ^= k->random >> 7;
-    k->random ^= k->random << 17;
-    return (uint32_t)(k->random >> 33) % n;
+    return (uint32_t)(random_next(&k->random) >> 33) % n;
 }
 
 static uint32_t

@@ -11,6 +11,6 @@
 
 #include <cmocka.h>
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/lib/must.h"
 
 #endif

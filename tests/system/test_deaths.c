@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control/nine_wire.h"
+#include "tests/lib/random.h"
 #include "tests/lib/server.h"
 
 #define CHILDREN 3
@@ -271,30 +272,21 @@ a_guest_that_vanishes_leaks_nothing(void **state)
     assert_int_equal(server_stop(s, SIGTERM), 0);
 }
 
-static uint64_t
-next_random(uint64_t *x)
-{
-    *x ^= *x << 13;
-    *x ^= *x >> 7;
-    *x ^= *x << 17;
-    return *x;
-}
-
 /* Pure noise, or noise behind a header that is almost right. */
 static void
 be_a_hostile_guest(struct server *s, uint64_t *seed)
 {
     uint8_t noise[4096];
-    struct nc *c = next_random(seed) % 2 == 0 ? server_attach(s, "rw") : server_connect(s);
-    size_t n = next_random(seed) % sizeof(noise), at = 0;
+    struct nc *c = random_next(seed) % 2 == 0 ? server_attach(s, "rw") : server_connect(s);
+    size_t n = random_next(seed) % sizeof(noise), at = 0;
 
     for (size_t i = 0; i < n; i++)
-        noise[i] = (uint8_t)next_random(seed);
-    while (next_random(seed) % 4 != 0 && n - at > 64) {
-        uint32_t size = 7 + (uint32_t)(next_random(seed) % 57);
+        noise[i] = (uint8_t)random_next(seed);
+    while (random_next(seed) % 4 != 0 && n - at > 64) {
+        uint32_t size = 7 + (uint32_t)(random_next(seed) % 57);
 
         memcpy(noise + at, &size, sizeof(size));
-        noise[at + 4] = (uint8_t)(next_random(seed) % 128);
+        noise[at + 4] = (uint8_t)(random_next(seed) % 128);
         at += size;
     }
     (void)send(nc_fd(c), noise, n, MSG_NOSIGNAL | MSG_DONTWAIT);

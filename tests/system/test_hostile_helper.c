@@ -27,6 +27,7 @@
 #include "ipc/fd.h"
 #include "tests/lib/legacy.h"
 #include "tests/lib/lone_worker.h"
+#include "tests/lib/random.h"
 
 #define GOOD 0u
 #define EVIL 1u
@@ -312,10 +313,7 @@ static const struct {
 static uint32_t
 any(struct liar *l, uint32_t below)
 {
-    l->random ^= l->random << 13;
-    l->random ^= l->random >> 7;
-    l->random ^= l->random << 17;
-    return (uint32_t)(l->random >> 32) % below;
+    return random_below(&l->random, below);
 }
 
 static void

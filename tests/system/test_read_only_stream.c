@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "tests/lib/legacy.h"
+#include "tests/lib/random.h"
 #include "tests/lib/server.h"
 #include "tests/lib/tree.h"
 
@@ -37,10 +38,7 @@ static uint64_t seed;
 static uint32_t
 any(uint32_t below)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 32) % below;
+    return random_below(&seed, below);
 }
 
 /*

@@ -1,0 +1,25 @@
+/*
+ * Chance that a seed repeats, on every machine: Marsaglia's xorshift. The seed
+ * is not 0.
+ */
+#ifndef POSTERN_TESTS_RANDOM_H
+#define POSTERN_TESTS_RANDOM_H
+
+#include <stdint.h>
+
+static inline uint64_t
+random_next(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+static inline uint32_t
+random_below(uint64_t *seed, uint32_t below)
+{
+    return (uint32_t)(random_next(seed) >> 32) % below;
+}
+
+#endif
