@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,6 +50,19 @@ signals_clean(void)
     signal(SIGCHLD, SIG_DFL);
 }
 
+/* Each tenant takes some fds here, and the usual soft limit is there for programs
+ * with select(2). What children get follows from the hard limit alone. */
+static void
+fds_most(void)
+{
+    struct rlimit rl;
+
+    if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+        return;
+    rl.rlim_cur = rl.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &rl);
+}
+
 static int
 plan_failed(char *why)
 {
@@ -65,6 +79,7 @@ run(struct plan *plan)
         plan_free(plan);
         return EXIT_FAILED;
     }
+    fds_most();
     return broker_run(plan, false);
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,6 +59,63 @@ no_fd_of_many_that_posternd_was_started_with_reaches_a_child(void **state)
                 fail_msg("fd %d of child %u", at, i);
         }
     assert_int_equal(server_stop(s, SIGTERM), 0);
+}
+
+/* prlimit(2) takes more rights than to look. */
+static struct rlimit
+fds_of(pid_t pid)
+{
+    struct rlimit rl = {0};
+    char path[64], line[256];
+    FILE *f;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/limits", pid);
+    f = fopen(path, "re");
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f) != NULL)
+        if (strncmp(line, "Max open files", 14) == 0) {
+            char *end;
+
+            rl.rlim_cur = strtoull(line + 14, &end, 10);
+            rl.rlim_max = strtoull(end, NULL, 10);
+        }
+    fclose(f);
+    assert_int_not_equal(rl.rlim_max, 0);
+    return rl;
+}
+
+/* Of children that posternd, started with that soft limit, has. */
+static void
+limits_of_children(struct server *s, rlim_t soft, struct rlimit *ret)
+{
+    struct server_child v[CHILDREN];
+    struct rlimit was, few, now;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    few = (struct rlimit){.rlim_cur = soft, .rlim_max = was.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    server_start(s, NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    now = fds_of(s->pid);
+    assert_int_equal(now.rlim_cur, was.rlim_max);
+    assert_int_equal(now.rlim_max, was.rlim_max);
+    assert_int_equal(server_children(s, v, CHILDREN), CHILDREN);
+    for (unsigned i = 0; i < CHILDREN; i++)
+        ret[i] = fds_of(v[i].pid);
+    assert_int_equal(server_stop(s, SIGTERM), 0);
+}
+
+static void
+posternd_takes_all_the_fds_it_may_have_and_children_get_no_more_for_it(void **state)
+{
+    struct server *s = *state;
+    struct rlimit few[CHILDREN], most[CHILDREN], own;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &own), 0);
+    server_file(s, "policy.conf", two);
+    limits_of_children(s, 64, few);
+    limits_of_children(s, own.rlim_max, most);
+    assert_memory_equal(few, most, sizeof(few));
 }
 
 /* What an fd is, as far as /proc tells; anonymous ones by what they are mapped
@@ -234,6 +292,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             no_fd_of_many_that_posternd_was_started_with_reaches_a_child, server_setup,
+            server_teardown),
+        cmocka_unit_test_setup_teardown(
+            posternd_takes_all_the_fds_it_may_have_and_children_get_no_more_for_it, server_setup,
             server_teardown),
         cmocka_unit_test_setup_teardown(children_of_two_tenants_have_no_object_in_common,
                                         server_setup, server_teardown),
