@@ -20,6 +20,14 @@
 #define ENTRY_HEAD 24u        /* qid[13] offset[8] type[1] name length[2] */
 #define READDIR_ASK_MIN 1024u /* room for the longest record, whatever the guest asked for */
 
+/*
+ * An entry is at most a sixth larger than its record: of names of four bytes,
+ * 28 and 24. What was read and does not fit has to be read again, and that is
+ * not all: going back to a cookie makes ext4 forget the block of names that it
+ * has sorted.
+ */
+#define RECORDS_THAT_FIT(n) ((n) / 7u * 6u)
+
 /* struct linux_dirent64 of getdents64(2), up to the name. */
 struct record {
     uint64_t ino;
@@ -131,7 +139,9 @@ nine_treaddir(struct request *r, struct cursor *c)
         room = READDIR_MAX;
     if (r->count > room)
         r->count = room;
-    q.count = r->count < READDIR_ASK_MIN ? READDIR_ASK_MIN : r->count;
+    q.count = RECORDS_THAT_FIT(r->count);
+    if (q.count < READDIR_ASK_MIN)
+        q.count = READDIR_ASK_MIN;
     e = request_payload(r, q.count);
     if (e < 0)
         return e;

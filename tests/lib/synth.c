@@ -79,6 +79,7 @@ struct synth {
     int fail[OP_END];
     uint8_t says[256];
     uint32_t nsays;
+    uint64_t listed_to; /* cookie of the last record that a READDIR answered */
     bool gone, blamed, ended;
     int error; /* -errno of every call once it is gone */
     struct slab slab;
@@ -549,6 +550,19 @@ put_records(struct synth *s, const struct inode *dir, uint64_t cookie, uint8_t *
     return n == 0 && at == 0 ? UINT32_MAX : at;
 }
 
+static uint64_t
+last_cookie(const uint8_t *records, uint32_t n)
+{
+    uint64_t cookie = 0;
+    uint16_t size;
+
+    for (uint32_t at = 0; n != UINT32_MAX && at < n; at += size) {
+        memcpy(&cookie, records + at + 8, 8);
+        memcpy(&size, records + at + 16, 2);
+    }
+    return cookie;
+}
+
 HANDLER(readdir, Readdir)
 {
     struct file *f = file_of(s, q->file);
@@ -564,6 +578,7 @@ HANDLER(readdir, Readdir)
     if (!S_ISDIR(in->mode))
         return -ENOTDIR;
     rep->count = put_records(s, in, q->cookie, call->payload, q->count);
+    s->listed_to = last_cookie(call->payload, rep->count);
     return rep->count == UINT32_MAX ? -EINVAL : 0;
 }
 
@@ -1326,6 +1341,12 @@ synth_readdir_says(struct synth *s, const void *bytes, uint32_t n)
 {
     memcpy(s->says, bytes, n);
     s->nsays = n;
+}
+
+uint64_t
+synth_listed_to(const struct synth *s)
+{
+    return s->listed_to;
 }
 
 unsigned

@@ -52,6 +52,8 @@ void synth_pages(struct synth *s, uint32_t pages);
 void synth_fail(struct synth *s, unsigned op, int status);
 /* The next READDIR is answered with these bytes, records or not. */
 void synth_readdir_says(struct synth *s, const void *bytes, uint32_t n);
+/* The cookie of the last record of the last READDIR; 0: there was none. */
+uint64_t synth_listed_to(const struct synth *s);
 
 /* How many calls of an operation were accepted so far; op 0: of all. */
 unsigned synth_calls(const struct synth *s, unsigned op);

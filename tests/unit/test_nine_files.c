@@ -406,6 +406,39 @@ a_large_directory_comes_in_bounded_replies(void **state)
     assert_int_equal(l.entries, 1002);
 }
 
+/* The helper's next question to the kernel goes on where the last one ended. */
+static void
+what_was_read_of_a_directory_is_told_and_never_read_again(void **state)
+{
+    static const uint32_t counts[] = {1200, 2000, 3000};
+    static struct listing l;
+    struct rig *rig = *state;
+    struct guest *g = guest_new(rig);
+    char path[64];
+
+    guest_version(g, MSIZE_MAX);
+    guest_attach(g, 0, "rw");
+    for (int len = 4; len < 12; len++) {
+        (void)snprintf(path, sizeof(path), "dir/%d", len);
+        guest_walk(g, 0, 1, "dir");
+        assert_int_equal(guest_does(g, TMKDIR, "4s44", 1u, path + 4, 0755u, 0u), 0);
+        assert_int_equal(guest_does(g, TCLUNK, "4", 1u), 0);
+        for (int i = 0; i < 120; i++) {
+            (void)snprintf(path, sizeof(path), "dir/%d/%0*d", len, len, i);
+            synth_put_file(rig->rw, path, "", 0);
+        }
+        (void)snprintf(path, sizeof(path), "dir/%d", len);
+        guest_open(g, 0, 2, path, O_RDONLY);
+        for (size_t i = 0; i < COUNT(counts); i++) {
+            memset(&l, 0, sizeof(l));
+            while (list(g, 2, counts[i], &l) > 0)
+                assert_int_equal(l.last, synth_listed_to(rig->rw));
+            assert_int_equal(l.entries, 122);
+        }
+        assert_int_equal(guest_does(g, TCLUNK, "4", 2u), 0);
+    }
+}
+
 static void
 readdir_wants_an_open_directory(void **state)
 {
@@ -765,6 +798,7 @@ main(void)
         T(a_remove_takes_the_fid_also_when_it_fails),
         T(a_directory_is_listed_whole_whatever_the_count),
         T(a_large_directory_comes_in_bounded_replies),
+        T(what_was_read_of_a_directory_is_told_and_never_read_again),
         T(readdir_wants_an_open_directory),
         T(records_of_a_helper_that_are_none_close_the_share),
         T(names_are_made_moved_linked_and_removed),
