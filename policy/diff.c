@@ -64,7 +64,7 @@ has_listen(struct found *f, const struct plan_tenant *t, const struct plan_liste
     char ignored[PLAN_CHANGE_WHAT];
 
     for (size_t i = 0; i < t->nlistens; i++)
-        if (address_same(&t->listens[i], l) || strcmp(t->listens[i].address, l->address) == 0)
+        if (address_same(&t->listens[i], l) || listen_order(&t->listens[i], l) == 0)
             return !differ(f, IN_LISTEN, &t->listens[i], l, ignored, sizeof(ignored));
     return false;
 }

@@ -74,6 +74,15 @@ listen_text(const struct plan_listen *l)
     return n < 0 ? NULL : text;
 }
 
+int
+listen_order(const struct plan_listen *a, const struct plan_listen *b)
+{
+    _clean(clean_free) char *ta = listen_text(a);
+    _clean(clean_free) char *tb = listen_text(b);
+
+    return ta != NULL && tb != NULL ? strcmp(ta, tb) : strcmp(a->address, b->address);
+}
+
 static void
 listen_print(FILE *out, const struct plan_listen *l)
 {
@@ -101,7 +110,7 @@ by_address(const void *a, const void *b)
 {
     const struct plan_listen *const *la = a, *const *lb = b;
 
-    return strcmp((*la)->address, (*lb)->address);
+    return listen_order(*la, *lb);
 }
 
 static int

@@ -38,6 +38,8 @@ bool setting_fits(const struct setting_row *row, const struct plan_share *sh);
 char *setting_text(const struct setting_row *row, const void *source);
 /* An address in the one spelling of all that mean it; likewise. */
 char *listen_text(const struct plan_listen *l);
+/* As strcmp(3) of those; 0: the same address, also where its port is a new one each time. */
+int listen_order(const struct plan_listen *a, const struct plan_listen *b);
 void put_string(FILE *out, const char *s);
 
 typedef bool setting_get_fn(FILE *out, const struct setting_row *row, const void *source);

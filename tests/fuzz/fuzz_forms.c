@@ -4,8 +4,9 @@
  * shares in memory that answer when the input says so.
  *
  * Pieces of six bytes: which guest and when the shares answer, which message,
- * which field of it, and three for what is in it. When it ends, everything must
- * be given back: rig_free() looks.
+ * which field of it, and three for what is in it. Half of the guests have the
+ * directory of all shares in the place of one's root and of its open directory. When it ends,
+ * everything must be given back: rig_free() looks.
  */
 #include <string.h>
 
@@ -81,6 +82,20 @@ send_form(struct guest *g, size_t d, const uint8_t *p)
     (void)guest_bytes(g, msg, form_write(f, forms_dialect(d), &x, p[4] % 16u, msg));
 }
 
+static struct guest *
+guest_of_all_shares(struct rig *rig, size_t d)
+{
+    struct guest *g = forms_guest(rig, d, "rw");
+    const char *fmt = forms_dialect(d) == NINE_2000 ? "44ss" : "44ss4";
+
+    (void)guest_ask(g, TCLUNK, "4", FORM_ROOT);
+    (void)guest_ask(g, TCLUNK, "4", FORM_OPEN_DIR);
+    (void)guest_ask(g, TATTACH, fmt, FORM_ROOT, NOFID, "nobody", "", 0u);
+    guest_walk(g, FORM_ROOT, FORM_OPEN_DIR, "");
+    forms_open(g, FORM_OPEN_DIR, false);
+    return g;
+}
+
 static void
 answers(struct rig *rig, uint8_t c)
 {
@@ -96,19 +111,22 @@ answers(struct rig *rig, uint8_t c)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    struct guest *guest[FORMS_DIALECTS];
+    struct guest *guest[2 * FORMS_DIALECTS];
     struct rig *rig;
 
     log_level(LOG_CRIT);
     rig = forms_rig();
-    for (size_t d = 0; d < FORMS_DIALECTS; d++)
+    for (size_t d = 0; d < FORMS_DIALECTS; d++) {
         guest[d] = forms_guest(rig, d, "rw");
+        guest[FORMS_DIALECTS + d] = guest_of_all_shares(rig, d);
+    }
     for (; n >= PIECE; data += PIECE, n -= PIECE) {
         const size_t d = data[0] % FORMS_DIALECTS;
+        struct guest *g = guest[d + (data[0] < 128 ? 0 : FORMS_DIALECTS)];
 
-        if (guest[d]->ended)
+        if (g->ended)
             continue;
-        send_form(guest[d], d, data + 1);
+        send_form(g, d, data + 1);
         answers(rig, data[0]);
     }
     rig->hold = false;

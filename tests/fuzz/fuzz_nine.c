@@ -9,8 +9,9 @@
  * stops or starts to read, 204 little room, 205 much, 206 another guest of the
  * same tenant, 207 a program of the host locks, 208 unlocks, 209 time passes;
  * 220 a third share comes, 221 it leaves and drains, 222 it goes, 223 "rw" goes
- * in the middle of whatever is under way, once; from 210 to 219 a message with what it needs to
- * work, made of the four bytes behind; else run.
+ * in the middle of whatever is under way, once; from 210 to 219, and 224, a message with what it
+ * needs to work, made of the four bytes behind; else run. The first byte says how it begins: odd,
+ * with nothing; with 2 in it, under rates that soon make it wait.
  *
  * When it ends, everything must be given back: rig_free() looks.
  */
@@ -19,6 +20,7 @@
 #include "ipc/log.h"
 #include "tests/lib/rig.h"
 #include "tests/lib/test.h"
+#include "worker/pace.h"
 
 static uint64_t clock_ms;
 
@@ -38,6 +40,26 @@ guest_begins(struct rig *rig, bool decent)
         guest_walk(g, 0, 4, "link");
     }
     return g;
+}
+
+/* From now on; little is saved up, so that a few requests already wait. */
+static void
+rates_begin(struct tenant *t)
+{
+    t->limits.read_rate = t->limits.write_rate = 8;
+    t->limits.metadata_rate = 4;
+    pace_init(t);
+    for (unsigned i = 0; i < PAYS_ENDS; i++)
+        t->pace[i].rate.have = t->pace[i].rate.burst = (int64_t)t->pace[i].rate.per_second;
+}
+
+static void
+time_passes(struct rig *rig)
+{
+    clock_ms += 700;
+    rig->tenant.now = clock_ms * 1000000u;
+    (void)tenant_pause(&rig->tenant, clock_ms);
+    (void)pace_pause(&rig->tenant);
 }
 
 /* The third share, and the one that everybody works on. */
@@ -88,7 +110,7 @@ command(struct rig *rig, struct guest **g, uint8_t c)
     case 206:
         guest_hang_up(*g);
         rig_run(rig);
-        *g = guest_begins(rig, !rig->hold);
+        *g = guest_begins(rig, !rig->hold && !rig->tenant.paced);
         break;
     case 207:
         synth_host_locks(rig->rw, "file", LOCK_FOR_WRITE, 0, 8);
@@ -97,8 +119,7 @@ command(struct rig *rig, struct guest **g, uint8_t c)
         synth_host_locks(rig->rw, "file", LOCK_UNLOCK, 0, 64);
         break;
     case 209:
-        clock_ms += 700;
-        (void)tenant_pause(&rig->tenant, clock_ms);
+        time_passes(rig);
         break;
     default:
         share_command(rig, c);
@@ -152,7 +173,7 @@ decent(struct guest *g, uint8_t c, const uint8_t *p)
     case 216:
         n = msg_make(msg, sizeof(msg), TFLUSH, tag, "2", p[3] >> 4);
         break;
-    default:
+    default: /* 224 */
         n = msg_make(msg, sizeof(msg), TWALK, tag, "442s", 0u, fid, 1u, "file");
         break;
     }
@@ -190,7 +211,7 @@ feed(struct rig *rig, struct guest *g, const uint8_t *p, size_t n)
         size_t len = c;
 
         n--;
-        if (c >= 210 && c < 220) {
+        if ((c >= 210 && c < 220) || c == 224) {
             if (n < 4)
                 return;
             decent(g, c, p);
@@ -222,6 +243,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     const struct tenant_limits l = {.connections = 16, .fids = 20, .in_flight = 10, .msize = 65536};
     struct rig *rig = rig_new(&l);
+    struct guest *g;
 
     clock_ms = 1;
     log_level(LOG_CRIT);
@@ -229,8 +251,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     synth_put_file(rig->rw, "file", "hello", 5);
     synth_put_link(rig->rw, "link", "target");
     synth_put_file(rig->ro, "file", "hello", 5);
-    if (n > 0)
-        feed(rig, guest_begins(rig, (data[0] & 1) == 0), data + 1, n - 1);
+    if (n > 0) {
+        g = guest_begins(rig, (data[0] & 1) == 0);
+        if ((data[0] & 2) != 0)
+            rates_begin(&rig->tenant);
+        feed(rig, g, data + 1, n - 1);
+    }
     rig_free(rig);
     return 0;
 }

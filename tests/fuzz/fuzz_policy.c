@@ -90,6 +90,64 @@ prints_the_same(const struct plan *p)
     free(twice);
 }
 
+/* Each question has an answer with a reason. */
+static void
+answers(const struct plan *p, const struct plan_tenant *t, const struct plan_share *sh)
+{
+    static const char *const ops[] = {"read",   "write",  "mkdir",    "device",
+                                      "unlink", "setuid", "setxattr", "chown"};
+    static const char *const paths[] = {"", "a", "a/b", "x.pem/.ssh"};
+
+    for (size_t i = 0; i < 4 * COUNT(ops); i++) {
+        struct plan_question q = {
+            .tenant = t->name, .share = sh->name, .op = ops[i / 4], .path = paths[i % 4]};
+        struct plan_answer a = {0};
+        char *error = NULL;
+
+        q.xattr = strcmp(q.op, "setxattr") == 0 ? "user.a" : NULL;
+        q.has_uid = sh->identity == IDENTITY_MAP || sh->identity == IDENTITY_HOST;
+        if (plan_explain(p, &q, &a, &error) == 0)
+            MUST(a.err >= 0 && a.why[0] != '\0' && a.file != NULL && error == NULL);
+        else
+            MUST(error != NULL);
+        free(error);
+    }
+}
+
+/* From one plan to another, and each step has a text. */
+static void
+changes(const struct plan *from, const struct plan *to)
+{
+    struct plan_diff diff = {0};
+    char text[512];
+
+    MUST(plan_diff(from, to, &diff) == 0);
+    for (size_t i = 0; i < diff.n; i++) {
+        text[0] = '\0';
+        plan_change_text(&diff.at[i], text, sizeof(text));
+        MUST(text[0] != '\0');
+    }
+    plan_diff_done(&diff);
+}
+
+/* What a server that runs another policy makes of this one, and back. */
+static void
+turns_into(const struct plan *p)
+{
+    static const char other[] =
+        "tenant \"t\" { listen \"unix:/t\" {} share \"s\" { path = \"/s\" access = read-only }"
+        " share \"gone\" { path = \"/g\" access = read-write } }\n"
+        "tenant \"gone\" { listen \"unix:/g\" {} share \"s\" { path = \"/g\" access = read-only } "
+        "}";
+    struct plan *old = NULL;
+    char *error = NULL;
+
+    MUST(policy_parse_text("other", other, sizeof(other) - 1, &old, &error) == 0);
+    changes(old, p);
+    changes(p, old);
+    plan_free(old);
+}
+
 /* The same bytes as the settings of one share. */
 static void
 share_reads(const struct plan *p, const char *text, size_t n)
@@ -121,6 +179,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < p->ntenants; i++)
             tenant_holds(&p->tenants[i]);
         prints_the_same(p);
+        answers(p, &p->tenants[0], &p->tenants[0].shares[0]);
+        turns_into(p);
         share_reads(p, (const char *)data, size);
     }
     MUST(plan_new("t", &by_hand) == 0);

@@ -149,6 +149,8 @@ what_is_printed_prints_the_same(void **state)
 {
     static const char *const texts[] = {
         messy, neat, T("t", ""),
+        /* sorted one way as written, another way as printed */
+        "tenant t { listen \"vsock:2:5\" { } listen \"vsock:host:4\" { } " S("s", "") "}",
         "tenant t { listen \"tcp:127.0.0.1:1\" { } listen \"tcp:127.0.0.1:0\" { }"
         " listen \"tcp:[::]:0\" { allow-remote = yes } listen \"vsock:host:2\" { } " S("s",
                                                                                        "") "}"};
@@ -192,6 +194,7 @@ static const struct {
     {T("t", "listen \"unix:/x\" { }"), T("t", "listen \"unix:/x\" { group = kvm }"),
      "tenant t: addresses changed\n"},
     {T("t", "listen \"tcp:[::1]:5\" { }"), T("t", "listen \"tcp:[0::1]:5\" { }"), ""},
+    {T("t", "listen \"vsock:host:0\" { }"), T("t", "listen \"vsock:2:0\" { }"), ""},
     {T("t", ""), T("t", "") "control \"unix:/c\" { }", "control changed\n"},
     {T("t", "") "control \"unix:/c\" { }", T("t", ""), "control changed\n"},
     {T("t", "") "control \"unix:/c\" { }", T("t", "") "control \"unix:/d\" { }",
