@@ -124,6 +124,11 @@ contract: $(call kind,contract)
 escape: all $(call kind,escape) $(call kind,contract)
 	@POSTERN_BIN=$(O) tools/run-tests escape $(call kind,escape)
 	@POSTERN_CONTRACT_HELPER=$(abspath $(O))/postern-helper tools/run-tests sandboxed $(call kind,contract)
+# The same with Linux 6.1 as the host, in QEMU; PROGRAMS="escape/test_every_call"
+.PHONY: escape-61
+escape-61: all $(call kind,escape) $(call kind,contract) $(call kind,system)
+	@tools/setup qemu
+	@POSTERN_BIN=$(O) tests/e2e/host61 $(PROGRAMS)
 system: all $(call kind,system)
 	@POSTERN_BIN=$(O) tools/run-tests system $(call kind,system)
 race: all $(call kind,race)

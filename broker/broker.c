@@ -233,10 +233,14 @@ static int
 kernel_check(const struct broker *b)
 {
     const char *lacks = sandbox_kernel_lacks(b->rootless);
+    const char *weaker = sandbox_kernel_weaker();
     bool best_effort = true;
 
-    if (lacks == NULL)
+    if (lacks == NULL) {
+        if (weaker[0] != '\0')
+            log_info("this kernel holds in by one layer less than Linux 6.12: %s", weaker);
         return 0;
+    }
     for (size_t i = 0; i < b->plan->ntenants; i++)
         best_effort = best_effort && b->plan->tenants[i].best_effort;
     if (best_effort && sandbox_lacks_only_landlock(lacks)) {

@@ -181,6 +181,9 @@ identity_plain(struct offer *o)
                       "helper would have to be root: set owner = \"UID:GID\" in the policy, or "
                       "chown the directory to an ordinary user",
                       o->plan->path);
+    log_warn("share %s: %s, or what is mounted below it, has no idmapped mounts on this kernel: "
+             "its helper is user %u of the host, none of its own",
+             o->plan->name, o->plan->path, o->owner_uid);
     o->idmap = false;
     o->uid = o->owner_uid;
     o->gid = o->owner_gid;

@@ -7,8 +7,10 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,4 +90,38 @@ bool
 sandbox_lacks_only_landlock(const char *lacks)
 {
     return lacks == no_landlock;
+}
+
+static bool
+has_mdwe(void)
+{
+    return prctl(66 /* PR_GET_MDWE */, 0, 0, 0, 0) >= 0;
+}
+
+const char *
+sandbox_kernel_weaker(void)
+{
+    /* of Landlock, with the ABI that brought it; see ruleset_of() */
+    static const struct {
+        unsigned abi;
+        const char *what;
+    } later[] = {
+        {3, "truncation"},
+        {4, "TCP"},
+        {5, "ioctl of devices"},
+        {6, "signals and abstract sockets"},
+    };
+    static char text[160];
+    const unsigned abi = landlock_abi();
+    size_t n = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+        if (abi < later[i].abi)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n == 0 ? "" : ", ",
+                                  later[i].what);
+    if (!has_mdwe())
+        (void)snprintf(text + n, sizeof(text) - n, "%smemory that becomes executable",
+                       n == 0 ? "" : ", ");
+    return text;
 }

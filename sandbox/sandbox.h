@@ -182,6 +182,13 @@ void sandbox_broker_print(FILE *out);
 const char *sandbox_kernel_lacks(bool rootless);
 bool sandbox_lacks_only_landlock(const char *lacks);
 
+/*
+ * What this kernel leaves to fewer layers than newer ones do, as an enumeration;
+ * "" when nothing. Static storage, good until the next call. Not about a kernel
+ * without Landlock.
+ */
+const char *sandbox_kernel_weaker(void);
+
 #ifdef POSTERN_SANDBOX_TEST
 /*
  * Test builds only (tests/escape): leave layers out, to show what each stops

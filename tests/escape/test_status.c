@@ -24,6 +24,7 @@
 #include "ipc/fd.h"
 #include "ipc/log.h"
 #include "sandbox/share_mount.h"
+#include "sandbox/steps.h"
 
 enum { ROW_NOTHING, ROW_HANG };
 
@@ -342,6 +343,18 @@ a_landlock_that_is_too_old_is_used_by_best_effort_alone(void **state)
 }
 
 static void
+what_an_older_kernel_leaves_to_fewer_layers_is_named(void **state)
+{
+    (void)state;
+    sandbox_test_landlock_abi = 2;
+    assert_ptr_equal(strstr(sandbox_kernel_weaker(), "truncation, TCP, ioctl of devices, signals"),
+                     sandbox_kernel_weaker());
+    sandbox_test_landlock_abi = 0;
+    if (landlock_abi() >= 6)
+        assert_string_equal(sandbox_kernel_weaker(), "");
+}
+
+static void
 run_with_mount(int mount_fd, struct outcome *out)
 {
     const struct order o = {.kind = JAIL_RO};
@@ -528,6 +541,7 @@ main(int argc, char **argv)
         cmocka_unit_test(only_mdwe_may_be_missing),
         cmocka_unit_test(without_landlock_only_best_effort_goes_on),
         cmocka_unit_test(a_landlock_that_is_too_old_is_used_by_best_effort_alone),
+        cmocka_unit_test(what_an_older_kernel_leaves_to_fewer_layers_is_named),
         cmocka_unit_test(a_share_that_is_not_what_was_said_is_refused),
         cmocka_unit_test(no_child_outlives_the_broker),
         cmocka_unit_test(a_reduced_broker_still_makes_children),
