@@ -2,7 +2,7 @@
 # Shared by the scripts here; sourced. A policy with two shares, its server,
 # scripts in guests and their counts, and what the host can say about a tree.
 set -uo pipefail
-ulimit -c 0 # a server that crashes leaves no core
+ulimit -S -c 0 # a server that crashes leaves no core
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bin=$(realpath -m "${POSTERN_BIN:-$here/../../build}")
