@@ -5,7 +5,9 @@
  * nodes, open files and fids are limited so tightly that one left behind by each
  * would be one too many.
  *
- * CYCLES=1000000 makes it long; by itself it is as long as a check may be.
+ * CYCLES=1000000 makes it long; by itself it is as long as a check may be. GUESTS=8
+ * shares the cycles among so many connections, each with a process and a directory
+ * of its own, which on a machine that is otherwise idle takes a fraction of the time.
  */
 #include "tests/lib/test.h"
 
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "control/nine_wire.h"
@@ -28,6 +31,8 @@ enum { ROOT, RW, FID, OTHER, OPEN };
 #define CYCLES_MIN 2000u
 #define ROUNDS 24u     /* each may touch another 64 of the 1024 KiB of a helper's hash table */
 #define CONNECTIONS 64 /* as the policy says */
+#define CONNECTS_MAX 10000u
+#define GUESTS_MAX 16u
 
 static const char policy[] =
     "tenant \"t\" {\n"
@@ -443,54 +448,135 @@ how_many(void)
 #define LONG 4u
 
 struct cycle_run {
-    struct nc *c;
+    struct nc *const *c; /* of each guest */
+    unsigned guests;
     void (*run)(struct nc *c);
     unsigned of;
 };
 
 static void
+run_cycles(const struct cycle_run *r, unsigned guest, unsigned n)
+{
+    while (n-- > 0)
+        r->run(r->c[guest]);
+}
+
+/* A guest of many: a process, which a claim that fails ends. */
+static pid_t
+run_beside(const struct cycle_run *r, unsigned guest, unsigned n)
+{
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    (void)setenv("CMOCKA_TEST_ABORT", "1", 1);
+    run_cycles(r, guest, n);
+    _exit(0);
+}
+
+static void
 cycle_round(const struct server *s, void *ctx)
 {
     const struct cycle_run *r = ctx;
+    const unsigned n = how_many() / r->of / r->guests;
+    pid_t pids[GUESTS_MAX];
+    int status;
 
     (void)s;
-    for (unsigned n = 0; n < how_many() / r->of; n++)
-        r->run(r->c);
+    for (unsigned i = 1; i < r->guests; i++)
+        pids[i] = run_beside(r, i, n);
+    run_cycles(r, 0, n);
+    for (unsigned i = 1; i < r->guests; i++) {
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_int_equal(status, 0);
+    }
 }
 
 static void
 expect_flat_cycle(const struct server *s, struct cycle_run r, const char *what)
 {
-    for (unsigned n = 0; n < how_many() / 10; n++)
-        r.run(r.c);
+    run_cycles(&r, 0, how_many() / r.guests / 10);
     expect_flat(s, cycle_round, &r, what);
+    if (r.guests > 1)
+        print_message("flat: %s\n", what);
+}
+
+static void
+give(const struct server *s, const char *name)
+{
+    assert_int_equal(chown(server_path(s, name), SERVER_OWNER, SERVER_OWNER), 0);
+}
+
+/* What a guest finds in its directory, which is DIR/name. */
+static void
+furnish(const struct server *s, const char *name)
+{
+    char kept[32], fifo[32];
+
+    (void)snprintf(kept, sizeof(kept), "%s/kept", name);
+    (void)snprintf(fifo, sizeof(fifo), "%s/fifo", name);
+    server_file(s, kept, "x");
+    assert_int_equal(mkfifo(server_path(s, fifo), 0666), 0);
+    give(s, kept);
+    give(s, fifo);
 }
 
 static void
 start(struct server *s)
 {
     server_init(s, false);
-    server_file(s, "rw/kept", "x");
-    assert_int_equal(mkfifo(server_path(s, "rw/fifo"), 0666), 0);
-    assert_int_equal(chown(server_path(s, "rw/kept"), SERVER_OWNER, SERVER_OWNER), 0);
-    assert_int_equal(chown(server_path(s, "rw/fifo"), SERVER_OWNER, SERVER_OWNER), 0);
+    furnish(s, "rw");
     server_start(s, NULL);
+}
+
+static unsigned
+how_many_guests(void)
+{
+    const char *given = getenv("GUESTS");
+    unsigned n = given != NULL ? (unsigned)strtoul(given, NULL, 10) : 1;
+
+    assert_in_range(n, 1, GUESTS_MAX);
+    return n;
+}
+
+/* The first has the share's root, the others a directory in it. */
+static struct nc *
+guest_new(const struct server *s, unsigned guest)
+{
+    struct nc *c = server_attach(s, "ro");
+    char name[16], dir[24];
+
+    assert_int_equal(nc_attach(c, guest == 0 ? RW : FID, "", "rw", 0), 0);
+    if (guest == 0)
+        return c;
+    (void)snprintf(name, sizeof(name), "g%u", guest);
+    (void)snprintf(dir, sizeof(dir), "rw/%s", name);
+    assert_int_equal(mkdir(server_path(s, dir), 0755), 0);
+    give(s, dir);
+    furnish(s, dir);
+    assert_int_equal(walk(c, FID, RW, name), 0);
+    assert_int_equal(nc_clunk(c, FID), 0);
+    return c;
 }
 
 static void
 no_operation_leaves_memory_or_fds_behind(void **state)
 {
+    const unsigned guests = how_many_guests();
+    struct nc *c[GUESTS_MAX];
     struct server s;
-    struct nc *c;
 
     (void)state;
     start(&s);
-    c = server_attach(&s, "ro");
-    assert_int_equal(nc_attach(c, RW, "", "rw", 0), 0);
+    for (unsigned i = 0; i < guests; i++)
+        c[i] = guest_new(&s, i);
     for (size_t i = 0; i < COUNT(cycles); i++)
-        expect_flat_cycle(&s, (struct cycle_run){c, cycles[i].run, cycles[i].is_long ? LONG : 1},
-                          cycles[i].name);
-    nc_close(c);
+        expect_flat_cycle(
+            &s, (struct cycle_run){c, guests, cycles[i].run, cycles[i].is_long ? LONG : 1},
+            cycles[i].name);
+    for (unsigned i = 0; i < guests; i++)
+        nc_close(c[i]);
     assert_int_equal(server_stop(&s, SIGTERM), 0);
     server_done(&s);
 }
@@ -510,12 +596,18 @@ no_operation_of_the_older_dialects_does(void **state)
         assert_int_equal(old_attach(&old, ROOT, "ro"), 0);
         assert_int_equal(old_attach(&old, RW, "rw"), 0);
         for (size_t i = 0; i < COUNT(old_cycles); i++)
-            expect_flat_cycle(&s, (struct cycle_run){old.c, old_cycles[i].run, LONG},
+            expect_flat_cycle(&s, (struct cycle_run){&old.c, 1, old_cycles[i].run, LONG},
                               old_cycles[i].name);
         nc_close(old.c);
     }
     assert_int_equal(server_stop(&s, SIGTERM), 0);
     server_done(&s);
+}
+
+static unsigned
+how_many_connects(void)
+{
+    return how_many() < CONNECTS_MAX ? how_many() : CONNECTS_MAX;
 }
 
 /* What every process holds when nobody is connected. */
@@ -537,7 +629,7 @@ come_and_go(const struct server *s, void *ctx)
 {
     const struct calm *calm = ctx;
 
-    for (unsigned i = 0; i < how_many(); i++) {
+    for (unsigned i = 0; i < how_many_connects(); i++) {
         struct nc *c = server_attach(s, "ro");
         size_t got;
 
@@ -638,7 +730,7 @@ static void (*const refused[])(const struct server *s) = {
 static void
 come_and_are_refused(const struct server *s, void *ctx)
 {
-    for (unsigned i = 0; i < how_many(); i++) {
+    for (unsigned i = 0; i < how_many_connects(); i++) {
         refused[i % COUNT(refused)](s);
         if (i % 100 == 99) {
             await_calm(ctx); /* or there would be no room for the first either */
