@@ -124,8 +124,10 @@ nodes_next_request(struct nodes *t)
 }
 
 bool
-nodes_full(const struct nodes *t)
+nodes_full(struct nodes *t)
 {
+    if (t->used == t->limit)
+        nodes_let_go(t);
     return t->used == t->limit;
 }
 
@@ -346,6 +348,12 @@ slot_take(struct nodes *t)
 }
 
 static void
+next_generation(struct node *n)
+{
+    n->generation = n->generation == UINT32_MAX ? 1 : n->generation + 1;
+}
+
+static void
 slot_give(struct nodes *t, struct node *n)
 {
     if (n->fd >= 0) {
@@ -354,7 +362,8 @@ slot_give(struct nodes *t, struct node *n)
     }
     n->fd = -1;
     n->type = 0;
-    n->generation = n->generation == UINT32_MAX ? 1 : n->generation + 1;
+    n->leaving = false;
+    next_generation(n);
     n->next = t->free;
     t->free = index_of(t, n);
     t->used--;
@@ -372,6 +381,31 @@ settle(struct nodes *t, struct node *n)
         parent->children--;
         n = parent;
     }
+}
+
+void
+nodes_let_go(struct nodes *t)
+{
+    for (uint32_t i = 0; i < t->nleaving; i++) {
+        struct node *n = &t->at[t->leaving[i]];
+
+        if (!n->leaving)
+            continue; /* gone by another way, or listed twice */
+        n->leaving = false;
+        settle(t, n);
+    }
+    t->nleaving = 0;
+}
+
+static void
+leave(struct nodes *t, struct node *n)
+{
+    if (n->refs > 0 || n->children > 0 || n->leaving)
+        return;
+    if (t->nleaving == NODES_LEAVING_MAX)
+        nodes_let_go(t);
+    t->leaving[t->nleaving++] = index_of(t, n);
+    n->leaving = true;
 }
 
 /* True when a is on the way from n to the root, or is n. */
@@ -413,14 +447,27 @@ node_unlinked(struct nodes *t, struct node *n, const struct node *parent, const 
         n->pinned = true;
 }
 
+/* One more reference. Who was given one before and gave it back has a dead id. */
+static void
+hold(struct node *n)
+{
+    if (n->leaving && n->refs == 0 && n->children == 0)
+        next_generation(n);
+    n->refs++;
+}
+
 int
 node_add(struct nodes *t, struct node *parent, const char *name, int *fd, const struct statx *st,
          struct node **ret)
 {
-    struct node *n = node_find(t, st);
-    bool known = n != NULL;
+    struct node *n;
+    bool known;
     int r = 0;
 
+    if (nodes_full(t) || t->fds == t->fd_limit)
+        nodes_let_go(t);
+    n = node_find(t, st);
+    known = n != NULL;
     if (!known)
         n = slot_take(t);
     if (n == NULL)
@@ -431,7 +478,7 @@ node_add(struct nodes *t, struct node *parent, const char *name, int *fd, const 
         slot_give(t, n);
     if (r < 0)
         return r;
-    n->refs++;
+    hold(n);
     if (!known) {
         fill(n, st);
         hash_in(t, n);
@@ -441,6 +488,18 @@ node_add(struct nodes *t, struct node *parent, const char *name, int *fd, const 
     node_moved(t, n, parent, name);
     *ret = n;
     return 0;
+}
+
+struct node *
+node_again(struct nodes *t, struct node *parent, const char *name, const struct statx *st)
+{
+    struct node *n = node_find(t, st);
+
+    if (n == NULL || n->fd < 0)
+        return NULL;
+    hold(n);
+    node_moved(t, n, parent, name);
+    return n;
 }
 
 void
@@ -457,6 +516,6 @@ node_unref(struct nodes *t, struct node *n, uint64_t count)
     if (count > n->refs - own)
         return false;
     n->refs -= count;
-    settle(t, n);
+    leave(t, n);
     return true;
 }

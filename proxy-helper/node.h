@@ -18,6 +18,7 @@
 #include "ipc/limits.h"
 
 #define NODE_NONE UINT32_MAX
+#define NODES_LEAVING_MAX 64
 
 struct node {
     uint64_t refs; /* given to the worker; the root has one of its own */
@@ -36,6 +37,8 @@ struct node {
     uint16_t type;       /* S_IFMT bits; 0: the slot is free */
     bool pinned;         /* no name leads here any more: the fd must stay */
     bool recent;         /* used since the clock last came by */
+    bool leaving;        /* in the table's list of those that nobody holds */
+    bool revisited; /* the last name walked to here was a node with an fd; so may the next be */
 };
 
 /* An O_PATH fd of an open file of that node, the caller's, or -ESTALE. */
@@ -52,8 +55,10 @@ struct nodes {
     uint32_t fd_limit, fds;  /* fds that nodes may hold; and do */
     uint32_t hand;           /* of the clock that drops fds */
     uint32_t stamp;          /* of the request at work */
-    node_rescue *rescue;     /* asked when no name leads to a node; NULL: nobody */
-    void *rescue_ctx;        /* borrowed */
+    uint32_t nleaving;       /* nodes that go at the end of the batch */
+    uint32_t leaving[NODES_LEAVING_MAX];
+    node_rescue *rescue; /* asked when no name leads to a node; NULL: nobody */
+    void *rescue_ctx;    /* borrowed */
 };
 
 /*
@@ -67,7 +72,10 @@ void nodes_done(struct nodes *t);
 
 /* A new request: what it uses from here on keeps its fd until the next. */
 void nodes_next_request(struct nodes *t);
-bool nodes_full(const struct nodes *t);
+/* The end of a batch of requests: what nobody holds goes. Until then it can be walked to without
+ * being opened again, since who lets a file go often asks for it, or its directory, next. */
+void nodes_let_go(struct nodes *t);
+bool nodes_full(struct nodes *t);
 
 /* The id that the worker knows the node by. */
 uint64_t node_id(const struct nodes *t, const struct node *n);
@@ -93,8 +101,16 @@ int node_fd(struct nodes *t, struct node *n);
  */
 int node_add(struct nodes *t, struct node *parent, const char *name, int *fd,
              const struct statx *st, struct node **ret);
+/*
+ * The same by st alone, with no fd: NULL unless the file is a node that holds its fd now. That fd
+ * keeps the inode number from being given to another file, so the node is the very file that st
+ * describes; whatever the name means by now, as after an open, what is used is the fd.
+ */
+struct node *node_again(struct nodes *t, struct node *parent, const char *name,
+                        const struct statx *st);
 void node_ref(struct node *n);
-/* Give count references back: false when there were not so many. */
+/* Give count references back: false when there were not so many. A node without any is nobody's at
+ * once, its id dead, and goes with nodes_let_go(). */
 bool node_unref(struct nodes *t, struct node *n, uint64_t count);
 
 /* The node of that file, NULL when it is none. */

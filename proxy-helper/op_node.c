@@ -119,33 +119,70 @@ walk_names(const Postern__V1__WalkReq *req, const ProtobufCBinaryData *names[WAL
     return n;
 }
 
+/* By opening it: what is opened is what is described and kept. */
+static int
+walk_open(struct share *sh, struct node *dir, int dir_fd, const char *name, struct statx *st,
+          struct node **ret)
+{
+    _clean(clean_fd) int fd = path_walk(dir_fd, name);
+    int r;
+
+    if (fd < 0)
+        return fd;
+    r = path_stat(fd, st);
+    if (r == 0)
+        r = mounts_enter(&sh->mounts, st);
+    if (r == 0)
+        r = node_add(&sh->nodes, dir, name, &fd, st, ret);
+    if (r == 0)
+        dir->revisited = fd >= 0; /* not taken over: the node had its own */
+    return r;
+}
+
+/*
+ * Without opening it, where it is a node that has its fd: one call instead of
+ * three. Tried where the last name was one, so that a tree walked for the
+ * first time costs no more. The name may change between two calls, but there is
+ * one only: node_again() says why its answer is the file that the node holds. Of
+ * anything else nothing is used of what was seen, it is opened. *ret NULL then.
+ */
+static int
+walk_again(struct share *sh, struct node *dir, int dir_fd, const char *name, struct statx *st,
+           struct node **ret)
+{
+    int r;
+
+    *ret = NULL;
+    if (!dir->revisited)
+        return 0;
+    r = path_stat_name(dir_fd, name, st);
+    if (r == 0)
+        r = mounts_enter(&sh->mounts, st);
+    if (r == 0)
+        *ret = node_again(&sh->nodes, dir, name, st);
+    return r;
+}
+
 /* One component: from a node that the caller holds a reference to, to the
  * next with a reference of its own. */
 static int
 walk_one(struct share *sh, struct node *dir, const ProtobufCBinaryData *component, struct statx *st,
          struct node **ret)
 {
-    _clean(clean_fd) int fd = -1;
     char name[NAME_BUF];
-    int r;
+    int fd, r;
 
     if (!S_ISDIR(dir->type))
         return -ENOTDIR;
-    r = node_fd(&sh->nodes, dir);
-    if (r < 0)
-        return r;
+    fd = node_fd(&sh->nodes, dir);
+    if (fd < 0)
+        return fd;
     name_copy(name, component);
     if (!names_show(&sh->names, node_is_root(&sh->nodes, dir), name))
         return -ENOENT;
-    fd = path_walk(r, name);
-    if (fd < 0)
-        return fd;
-    r = path_stat(fd, st);
-    if (r == 0)
-        r = mounts_enter(&sh->mounts, st);
-    if (r < 0)
-        return r;
-    r = node_add(&sh->nodes, dir, name, &fd, st, ret);
+    r = walk_again(sh, dir, fd, name, st, ret);
+    if (r == 0 && *ret == NULL)
+        r = walk_open(sh, dir, fd, name, st, ret);
     if (r == 0)
         stored_show(sh, (*ret)->fd, st);
     return r;

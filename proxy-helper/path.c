@@ -104,7 +104,9 @@ int
 path_stat_name(int dir, const char *name, struct statx *ret)
 {
     must_be_fd(dir);
-    return statx(dir, name, AT_SYMLINK_NOFOLLOW, PATH_STATX_MASK, ret) < 0 ? -errno : 0;
+    return statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, PATH_STATX_MASK, ret) < 0
+               ? -errno
+               : 0;
 }
 
 /* Raw, so that the filter sees the call that is written here: the C library

@@ -34,7 +34,8 @@ int path_create(int dir, const char *name, int flags, mode_t mode);
  */
 int path_reopen(int fd, mode_t type, int flags);
 
-/* What is behind an fd; what dir calls name. */
+/* What is behind an fd; what dir calls name: a symlink is not followed, nothing is mounted for it,
+ * as with path_walk(). */
 int path_stat(int fd, struct statx *ret);
 int path_stat_name(int dir, const char *name, struct statx *ret);
 

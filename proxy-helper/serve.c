@@ -192,6 +192,7 @@ serve_batch(struct serve *s)
     while (n < BATCH_MAX && !s->parent_gone && serve_one(s))
         n++;
     tell_worker(s);
+    nodes_let_go(&s->sh->nodes);
     return n > 0;
 }
 
