@@ -370,6 +370,54 @@ a_mount_made_later_is_not_seen(void **state)
     end(c);
 }
 
+/* Where mounts made later do come through. */
+static void
+a_mount_over_a_directory_that_is_known_is_another(void **state)
+{
+    static const struct {
+        enum share_submounts mode;
+        int want;
+    } rows[] = {{SUBMOUNTS_REFUSE, -EXDEV}, {SUBMOUNTS_HIDE, -ENOENT}, {SUBMOUNTS_CROSS, -ENOENT}};
+
+    (void)state;
+    if (contract_is_sandboxed())
+        return;
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        struct contract *c = serve(rows[i].mode, make_plain);
+        uint64_t d;
+
+        host_mkdir(c, "d");
+        d = walk_path(c, "d");
+        assert_int_equal(walk_path(c, "d"), d); /* from here on looked for among the nodes first */
+        assert_int_equal(mount("none", below(c->path, "d"), "tmpfs", 0, NULL), 0);
+        assert_int_equal(walk_status(c, NODE_ROOT, "d"), rows[i].want);
+        assert_int_equal(umount2(below(c->path, "d"), MNT_DETACH), 0);
+        assert_int_equal(walk_path(c, "d"), d);
+        forget(c, d, 3);
+        end(c);
+    }
+}
+
+/* One file system in two places, and the share in itself: one number, other nodes. */
+static void
+what_is_mounted_twice_is_walked_to_where_it_is(void **state)
+{
+    struct contract *c = serve(SUBMOUNTS_CROSS, make_plain);
+    uint64_t at[2][3];
+
+    (void)state;
+    for (unsigned i = 0; i < 6; i++) {
+        static const char *const paths[2] = {"a/m/d", "twin/d"};
+
+        at[i % 2][i / 2] = walk_path(c, paths[i % 2]);
+        assert_int_equal(at[i % 2][i / 2], at[i % 2][0]);
+    }
+    assert_int_not_equal(at[0][0], at[1][0]);
+    forget(c, at[0][0], 3);
+    forget(c, at[1][0], 3);
+    end(c);
+}
+
 static void
 the_fds_of_nodes_below_can_be_dropped_and_found_again(void **state)
 {
@@ -407,6 +455,8 @@ main(void)
         cmocka_unit_test(devices_that_are_no_mounts_have_other_numbers_too),
         cmocka_unit_test(the_kernels_own_file_systems_are_never_crossed),
         cmocka_unit_test(a_mount_made_later_is_not_seen),
+        cmocka_unit_test(a_mount_over_a_directory_that_is_known_is_another),
+        cmocka_unit_test(what_is_mounted_twice_is_walked_to_where_it_is),
         cmocka_unit_test(the_fds_of_nodes_below_can_be_dropped_and_found_again),
     };
 
