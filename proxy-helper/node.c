@@ -123,11 +123,17 @@ nodes_next_request(struct nodes *t)
     t->stamp++;
 }
 
+static void
+make_room(struct nodes *t)
+{
+    if (t->used == t->limit || t->fds == t->fd_limit)
+        nodes_let_go(t);
+}
+
 bool
 nodes_full(struct nodes *t)
 {
-    if (t->used == t->limit)
-        nodes_let_go(t);
+    make_room(t);
     return t->used == t->limit;
 }
 
@@ -464,8 +470,7 @@ node_add(struct nodes *t, struct node *parent, const char *name, int *fd, const 
     bool known;
     int r = 0;
 
-    if (nodes_full(t) || t->fds == t->fd_limit)
-        nodes_let_go(t);
+    make_room(t);
     n = node_find(t, st);
     known = n != NULL;
     if (!known)

@@ -18,7 +18,7 @@
 #include "ipc/limits.h"
 
 #define NODE_NONE UINT32_MAX
-#define NODES_LEAVING_MAX 64
+#define NODES_LEAVING_MAX 16
 
 struct node {
     uint64_t refs; /* given to the worker; the root has one of its own */

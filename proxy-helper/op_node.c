@@ -141,10 +141,11 @@ walk_open(struct share *sh, struct node *dir, int dir_fd, const char *name, stru
 
 /*
  * Without opening it, where it is a node that has its fd: one call instead of
- * three. Tried where the last name was one, so that a tree walked for the
- * first time costs no more. The name may change between two calls, but there is
- * one only: node_again() says why its answer is the file that the node holds. Of
- * anything else nothing is used of what was seen, it is opened. *ret NULL then.
+ * three. Tried where the last name was one, so that a tree walked for the first
+ * time costs no more. What the name means may change at any time, as it may
+ * after an open: node_again() gives the file that was described, and its mount
+ * was entered when it became a node. Of anything else what was seen is not
+ * used: that is opened. *ret NULL then.
  */
 static int
 walk_again(struct share *sh, struct node *dir, int dir_fd, const char *name, struct statx *st,
@@ -156,8 +157,6 @@ walk_again(struct share *sh, struct node *dir, int dir_fd, const char *name, str
     if (!dir->revisited)
         return 0;
     r = path_stat_name(dir_fd, name, st);
-    if (r == 0)
-        r = mounts_enter(&sh->mounts, st);
     if (r == 0)
         *ret = node_again(&sh->nodes, dir, name, st);
     return r;

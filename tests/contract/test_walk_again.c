@@ -406,6 +406,19 @@ a_full_table_has_room_for_what_comes_with_a_forget(void **state)
         heard_forget(c);
         at = heard_node(c);
     }
+    for (unsigned i = 0; i < 200; i++) {
+        Postern__V1__CreateReq make = POSTERN__V1__CREATE_REQ__INIT;
+        const ProtobufCMessage *rep;
+
+        make.dir = NODE_ROOT;
+        make.name = msg_bytes("g", 1);
+        say_forget(c, at);
+        (void)ipc_client_send(&c->client, OP_CREATE, &make.base, 0, 0);
+        heard_forget(c);
+        assert_int_equal(ipc_client_recv(&c->client, &rep), 0);
+        at = ((const Postern__V1__CreateRep *)rep)->node;
+        close_file(c, ((const Postern__V1__CreateRep *)rep)->file);
+    }
     forget(c, at, 1);
     contract_done(c);
 }
@@ -443,14 +456,13 @@ churn(struct contract *c, unsigned n)
 }
 
 static void
-a_node_whose_fd_was_dropped_is_found_again(void **state)
+find_dropped(enum share_identity identity)
 {
-    struct contract *c;
+    struct contract *c =
+        contract_open(&(struct contract_options){.node_fds = 4, .identity = identity});
     struct contract_counts left;
     uint64_t f;
 
-    (void)state;
-    c = contract_open(&(struct contract_options){.node_fds = 4});
     host_write(c, "f", "x");
     f = walk_often(c, NODE_ROOT, "f");
     for (unsigned i = 0; i < 5; i++) {
@@ -463,6 +475,14 @@ a_node_whose_fd_was_dropped_is_found_again(void **state)
     left = contract_close(c);
     assert_true(!left.known || left.node_fds <= 4);
     assert_true(!left.known || left.nodes == 2 + 20);
+}
+
+static void
+a_node_whose_fd_was_dropped_is_found_again(void **state)
+{
+    (void)state;
+    find_dropped(IDENTITY_SQUASH);
+    find_dropped(IDENTITY_STORED);
 }
 
 /* The number of a file that is gone may be given to the next one. Where none
