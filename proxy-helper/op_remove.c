@@ -46,10 +46,10 @@ place_gone(struct share *sh, const struct place *p)
         node_unlinked(&sh->nodes, p->doomed, p->dir, p->name, p->nlink);
 }
 
+/* After a look. */
 static int
-remove_at(struct share *sh, struct place *p, bool directory)
+remove_at(struct share *sh, const struct place *p, bool directory)
 {
-    place_look(sh, p);
     if (unlinkat(p->fd, p->name, directory ? AT_REMOVEDIR : 0) < 0)
         return -errno;
     place_gone(sh, p);
@@ -75,11 +75,10 @@ rename_at(struct share *sh, const struct place *from, struct place *to)
     return 0;
 }
 
-/* Where a node was last known to be, if it still is there. The root cannot be
- * moved or removed: for the guest it is a mount point. */
+/* Where a node was last known to be, if it still is there, which is a look. The
+ * root cannot be moved or removed: for the guest it is a mount point. */
 static int
-place_of(struct share *sh, uint64_t id, char name[NAME_BUF], struct place *ret,
-         struct node **ret_node)
+place_of(struct share *sh, uint64_t id, char name[NAME_BUF], struct place *ret)
 {
     struct statx st;
     struct node *n;
@@ -97,8 +96,11 @@ place_of(struct share *sh, uint64_t id, char name[NAME_BUF], struct place *ret,
     r = path_stat_name(ret->fd, name, &st);
     if (r < 0)
         return r;
-    *ret_node = n;
-    return node_is(n, &st) ? 0 : -ENOENT;
+    if (!node_is(n, &st))
+        return -ENOENT;
+    ret->doomed = n;
+    ret->nlink = st.stx_nlink;
+    return 0;
 }
 
 int
@@ -113,6 +115,7 @@ op_unlink(struct share *sh, const Postern__V1__UnlinkReq *req, Postern__V1__Unli
         return p.fd;
     name_copy(name, &req->name);
     p.name = name;
+    place_look(sh, &p);
     return remove_at(sh, &p, req->directory != 0);
 }
 
@@ -121,11 +124,10 @@ op_remove(struct share *sh, const Postern__V1__RemoveReq *req, Postern__V1__Remo
 {
     char name[NAME_BUF];
     struct place p;
-    struct node *n;
-    int r = place_of(sh, req->node, name, &p, &n);
+    int r = place_of(sh, req->node, name, &p);
 
     (void)rep;
-    return r < 0 ? r : remove_at(sh, &p, S_ISDIR(n->type));
+    return r < 0 ? r : remove_at(sh, &p, S_ISDIR(p.doomed->type));
 }
 
 int
@@ -152,8 +154,7 @@ op_rename_node(struct share *sh, const Postern__V1__RenameNodeReq *req,
 {
     char name[NAME_BUF], new_name[NAME_BUF];
     struct place from, to = {.name = new_name};
-    struct node *n;
-    int r = place_of(sh, req->node, name, &from, &n);
+    int r = place_of(sh, req->node, name, &from);
 
     (void)rep;
     if (r < 0)

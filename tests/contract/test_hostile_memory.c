@@ -560,7 +560,7 @@ a_flood_whose_answers_nobody_reads_is_bounded_and_disturbs_no_one(void **state)
     assert_true(memory_of(pid) < before + GROWTH_KIB);
     close_file(c, sync_req.file);
     forget(c, get.node, 1);
-    assert_int_equal(server_fds(pid), fds);
+    server_await_fds(pid, fds);
     (void)contract_close(other);
     (void)contract_close(c);
 }
