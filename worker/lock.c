@@ -31,13 +31,28 @@ lock_owner_find(const struct conn *c, const struct handle *node, struct str id, 
     return NULL;
 }
 
+/* Room for another owner, at worst where one rests. */
+static bool
+has_room(struct conn *c)
+{
+    struct lock_owner *o;
+
+    if (c->locks.nowners < LOCK_OWNERS_MAX)
+        return true;
+    if (c->locks.nresting == 0)
+        return false;
+    DL_SEARCH_SCALAR(c->locks.owners, o, resting, true);
+    lock_owner_forsake(o);
+    return true;
+}
+
 int
 lock_owner_new(struct conn *c, struct handle *node, struct str id, uint32_t proc_id,
                struct lock_owner **ret)
 {
     struct lock_owner *o;
 
-    if (c->locks.nowners >= LOCK_OWNERS_MAX)
+    if (!has_room(c))
         return -ENOLCK;
     o = pool_get(&c->tenant->owners);
     if (o == NULL)
@@ -54,6 +69,9 @@ lock_owner_new(struct conn *c, struct handle *node, struct str id, uint32_t proc
 struct lock_owner *
 lock_owner_get(struct lock_owner *o)
 {
+    if (o->resting)
+        o->conn->locks.nresting--;
+    o->resting = false;
     o->refs++;
     return o;
 }
@@ -66,11 +84,28 @@ unlist(struct lock_owner *o)
     o->gone = true;
 }
 
+bool
+lock_owner_holds(const struct lock_owner *o)
+{
+    return o->ranges != NULL || o->refs > 1;
+}
+
+static bool
+may_rest(const struct lock_owner *o)
+{
+    return !o->gone && o->writes && o->file != NULL && o->conn->locks.nresting < LOCK_RESTING_MAX;
+}
+
 void
 lock_owner_put(struct lock_owner *o)
 {
     if (o == NULL || --o->refs > 0 || o->ranges != NULL)
         return;
+    if (may_rest(o)) {
+        o->resting = true;
+        o->conn->locks.nresting++;
+        return;
+    }
     if (!o->gone)
         unlist(o);
     handle_put(o->file);
@@ -83,6 +118,7 @@ lock_owner_forsake(struct lock_owner *o)
 {
     struct conn *c = o->conn;
 
+    (void)lock_owner_get(o);
     while (o->ranges != NULL) {
         struct lock_range *r = o->ranges;
 
@@ -95,7 +131,7 @@ lock_owner_forsake(struct lock_owner *o)
     handle_put(o->file);
     o->file = NULL;
     unlist(o);
-    lock_owner_put(lock_owner_get(o));
+    lock_owner_put(o);
 }
 
 bool

@@ -6,7 +6,9 @@
  * kernel keeps; two owners exclude one another and one owner never itself,
  * through however many fids it comes. What it holds is also noted here, since
  * the kernel cannot tell whose a lock is. An owner lives as long as it holds
- * something or a request works on it.
+ * something or a request works on it; a few rest longer, their files open, since
+ * who unlocks often locks again: until the fid goes that they came through. It
+ * is open to write, so that their files change nothing for the host.
  */
 #ifndef POSTERN_WORKER_LOCK_H
 #define POSTERN_WORKER_LOCK_H
@@ -22,6 +24,7 @@
 #define LOCK_CLIENT_MAX 255u   /* bytes of a client_id; Linux sends its host name */
 #define LOCK_OWNERS_MAX 1024u  /* of a connection, each an open file */
 #define LOCK_RANGES_MAX 16384u /* of a connection */
+#define LOCK_RESTING_MAX 64u   /* owners of a connection that hold nothing */
 
 struct conn;
 struct fid;
@@ -41,6 +44,8 @@ struct lock_owner {
     struct lock_range *ranges; /* owned; sorted, apart, neighbours of one type merged */
     uint32_t refs;             /* requests */
     bool gone;                 /* its fid or its connection is */
+    bool writes;               /* that fid is open to write */
+    bool resting;              /* it holds nothing, and no request works on it */
     uint32_t proc_id;
     uint32_t nclient;
     uint8_t client[LOCK_CLIENT_MAX];
@@ -50,7 +55,7 @@ struct lock_owner {
 /* One connection's. Zeroed is empty. */
 struct conn_locks {
     struct lock_owner *owners; /* utlist */
-    uint32_t nowners, nranges;
+    uint32_t nowners, nranges, nresting;
     uint32_t waiting; /* requests */
 };
 
@@ -61,7 +66,9 @@ struct lock_owner *lock_owner_find(const struct conn *c, const struct handle *no
 int lock_owner_new(struct conn *c, struct handle *node, struct str id, uint32_t proc_id,
                    struct lock_owner **ret);
 struct lock_owner *lock_owner_get(struct lock_owner *o);
-/* NULL is fine. */
+/* Whether there may be something that an unlock takes away. */
+bool lock_owner_holds(const struct lock_owner *o);
+/* NULL is fine. Without another reference and holding nothing it rests, or is gone. */
 void lock_owner_put(struct lock_owner *o);
 /* It loses all that it holds: its file is given up. */
 void lock_owner_forsake(struct lock_owner *o);

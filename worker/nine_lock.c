@@ -388,7 +388,7 @@ nine_tlock(struct request *r, struct cursor *c)
     if (e < 0)
         return e;
     r->lock.type = type_of_dotl[type];
-    if (r->lock.type == LOCK_UNLOCK && r->owner == NULL) {
+    if (r->lock.type == LOCK_UNLOCK && (r->owner == NULL || !lock_owner_holds(r->owner))) {
         reply_status(r, DOTL_LOCK_SUCCESS);
         return 0;
     }
@@ -397,6 +397,7 @@ nine_tlock(struct request *r, struct cursor *c)
         return 0;
     }
     r->owner->fid = r->fid;
+    r->owner->writes = r->fid->writes;
     r->fid->locks = true;
     return lock_step(r);
 }

@@ -183,7 +183,7 @@ what_is_let_go_of_leaves_no_open_file_behind(void **state)
     struct guest *g = guest_new(rig);
     unsigned files;
 
-    guest_open(g, 0, 2, "file", O_RDWR);
+    guest_open(g, 0, 2, "file", O_RDONLY);
     files = synth_files(rig->rw);
     assert_int_equal(lock(g, 2, UN, 0, 0, 1), SUCCESS); /* of nothing: no call either */
     assert_int_equal(synth_calls(rig->rw, OP_LOCK), 0);
@@ -200,6 +200,78 @@ what_is_let_go_of_leaves_no_open_file_behind(void **state)
     assert_int_equal(lock(g, 2, WR, 0, 0, 1), SUCCESS);
     assert_int_equal(lock(g, 2, WR, 0, 0, 2), BLOCKED);
     assert_int_equal(synth_files(rig->rw), files + 1); /* who got nothing keeps nothing */
+}
+
+static void
+who_locks_again_through_a_fid_that_writes_opens_nothing_again(void **state)
+{
+    struct rig *rig = *state;
+    struct guest *g = guest_new(rig);
+    unsigned files, opened;
+
+    guest_open(g, 0, 2, "file", O_RDWR);
+    guest_open(g, 0, 3, "file", O_RDWR);
+    files = synth_files(rig->rw);
+    assert_int_equal(lock(g, 2, WR, 0, 0, 1), SUCCESS);
+    opened = synth_calls(rig->rw, OP_OPEN_WRITE);
+    for (unsigned i = 1; i <= 10; i++) {
+        assert_int_equal(lock(g, 3, RD, 0, 0, 2), BLOCKED);
+        assert_int_equal(lock(g, 2, UN, 0, 0, 1), SUCCESS);
+        assert_int_equal(lock(g, 2, UN, 0, 0, 1), SUCCESS); /* holds nothing: no call */
+        assert_int_equal(synth_calls(rig->rw, OP_LOCK), 3 * i);
+        assert_int_equal(lock(g, 2, WR, 0, 0, 1), SUCCESS);
+    }
+    assert_int_equal(synth_calls(rig->rw, OP_OPEN_WRITE), opened + 1); /* the other's */
+    assert_int_equal(lock(g, 2, UN, 0, 0, 1), SUCCESS);
+    assert_int_equal(synth_files(rig->rw), files + 2);
+    assert_int_equal(guest_does(g, TCLUNK, "4", 3u), 0);
+    assert_int_equal(synth_files(rig->rw), files); /* one fid and one that rests */
+    assert_int_equal(guest_does(g, TCLUNK, "4", 2u), 0);
+    assert_int_equal(synth_files(rig->rw), files - 2);
+    assert_int_equal(rig->tenant.owners.live, 0);
+}
+
+/* Through a fid that only reads the host would be kept from executing the file. */
+static void
+who_locked_last_through_a_fid_that_only_reads_leaves_nothing(void **state)
+{
+    struct rig *rig = *state;
+    struct guest *g = guest_new(rig);
+    unsigned files;
+
+    guest_open(g, 0, 2, "file", O_RDWR);
+    guest_open(g, 0, 3, "file", O_RDONLY);
+    files = synth_files(rig->rw);
+    assert_int_equal(lock(g, 2, WR, 0, 1, 1), SUCCESS);
+    assert_int_equal(lock(g, 2, UN, 0, 1, 1), SUCCESS);
+    assert_int_equal(synth_files(rig->rw), files + 1);
+    assert_int_equal(lock(g, 3, RD, 0, 1, 1), SUCCESS);
+    assert_int_equal(lock(g, 3, UN, 0, 1, 1), SUCCESS);
+    assert_int_equal(synth_files(rig->rw), files);
+    assert_int_equal(rig->tenant.owners.live, 0);
+}
+
+static void
+few_files_stay_open_for_who_may_lock_again(void **state)
+{
+    struct rig *rig = *state;
+    struct guest *g = guest_new(rig);
+    unsigned files;
+
+    guest_open(g, 0, 2, "file", O_RDWR);
+    files = synth_files(rig->rw);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        for (uint32_t pid = 1; pid <= LOCK_OWNERS_MAX; pid++)
+            assert_int_equal(lock(g, 2, RD, 0, 1, pid), SUCCESS);
+        for (uint32_t pid = 1; pid <= LOCK_OWNERS_MAX; pid++)
+            assert_int_equal(lock(g, 2, UN, 0, 1, pid), SUCCESS);
+        assert_int_equal(synth_files(rig->rw), files + LOCK_RESTING_MAX);
+        assert_int_equal(rig->tenant.owners.live, LOCK_RESTING_MAX);
+    }
+    for (uint32_t pid = 1; pid <= LOCK_OWNERS_MAX; pid++) /* others: who rests makes room */
+        assert_int_equal(lock(g, 2, RD, 0, 1, 5000 + pid), SUCCESS);
+    assert_int_equal(synth_files(rig->rw), files + LOCK_OWNERS_MAX);
+    assert_int_equal(lock(g, 2, RD, 0, 1, 1), ERROR);
 }
 
 static void
@@ -672,7 +744,7 @@ a_flush_ends_the_wait_at_once_and_the_lock_is_never_answered(void **state)
     assert_int_equal(lock(g, 2, UN, 0, 0, 1), SUCCESS);
     assert_granted(g, 101); /* not 100 */
     assert_int_equal(lock(g, 2, UN, 0, 0, 3), SUCCESS);
-    assert_int_equal(rig->tenant.owners.live, 0);
+    assert_int_equal(rig->tenant.ranges.live, 0);
     lock_wait(g, 100, 2, WR, 0, 0, 2); /* the tag is free */
     assert_granted(g, 100);
 }
@@ -747,10 +819,10 @@ a_guest_that_goes_while_it_waits_or_locks_leaves_nothing(void **state)
         rig_run(rig);
         assert_granted(g, 104);
         assert_int_equal(rig->tenant.locks_waiting, 0);
-        assert_int_equal(rig->tenant.owners.live, 0);
+        assert_int_equal(rig->tenant.owners.live, 1); /* g's */
         assert_int_equal(rig->tenant.ranges.live, 0);
         assert_int_equal(rig->tenant.requests.live, 0);
-        assert_int_equal(synth_files(rig->rw), 1); /* g's */
+        assert_int_equal(synth_files(rig->rw), 2); /* g's */
         guest_hang_up(h);
         rig_run(rig);
     }
@@ -974,6 +1046,9 @@ main(void)
         T(the_same_process_number_of_another_guest_or_host_is_another),
         T(locks_of_one_file_are_none_of_another_and_links_are_the_same_file),
         T(what_is_let_go_of_leaves_no_open_file_behind),
+        T(who_locks_again_through_a_fid_that_writes_opens_nothing_again),
+        T(who_locked_last_through_a_fid_that_only_reads_leaves_nothing),
+        T(few_files_stay_open_for_who_may_lock_again),
         T(a_clunk_or_remove_of_the_last_fid_it_locked_through_ends_a_lock),
         T(the_end_of_a_connection_or_session_ends_its_locks),
         T(ranges_that_are_none_are_einval),
