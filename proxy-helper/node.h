@@ -75,6 +75,7 @@ void nodes_next_request(struct nodes *t);
 /* The end of a batch of requests: what nobody holds goes. Until then it can be walked to without
  * being opened again, since who lets a file go often asks for it, or its directory, next. */
 void nodes_let_go(struct nodes *t);
+/* There is no place for another, what nobody holds being gone. */
 bool nodes_full(struct nodes *t);
 
 /* The id that the worker knows the node by. */

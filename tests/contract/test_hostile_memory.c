@@ -910,15 +910,11 @@ stream_into(struct contract *c, unsigned most, bool read_only, struct stream *st
 static void
 a_stream_of_requests_changes_nothing_outside(bool read_only)
 {
-    const char *given = getenv("SEED");
     struct contract *base = share_of(read_only);
     char *tree = tree_of(base->path), *canary;
     struct stream st = {0};
 
-    seed =
-        given != NULL ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) << 20 | (unsigned)getpid();
-    print_message("SEED=%llu\n", (unsigned long long)seed);
-    seed |= 1;
+    seed = random_seed();
     put_canary();
     canary = tree_of(evil_path);
     for (unsigned sent = 0; sent < STREAM;) {

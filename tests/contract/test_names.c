@@ -76,15 +76,6 @@ unlink_status(struct contract *c, uint64_t dir, const char *name, bool directory
 }
 
 static int
-remove_status(struct contract *c, uint64_t node)
-{
-    Postern__V1__RemoveReq req = POSTERN__V1__REMOVE_REQ__INIT;
-
-    req.node = node;
-    return ask_remove(&c->client, &req, NULL);
-}
-
-static int
 rename_status(struct contract *c, uint64_t dir, const char *name, uint64_t new_dir,
               const char *new_name)
 {
@@ -222,9 +213,9 @@ a_node_that_lost_its_name_is_known_by_the_next_it_gets(void **state)
     assert_int_equal(linkat(c->root, "f", c->root, "other", 0), 0);
     n = walk_to(c, NODE_ROOT, "f");
     assert_int_equal(unlink_status(c, NODE_ROOT, "f", false), 0);
-    assert_int_equal(remove_status(c, n), -ENOENT);
+    assert_int_equal(remove_node(c, n), -ENOENT);
     assert_int_equal(link_status(c, n, "again"), 0);
-    assert_int_equal(remove_status(c, n), 0);
+    assert_int_equal(remove_node(c, n), 0);
     assert_int_equal(host_mode(c, "again"), 0);
     assert_int_equal(host_mode(c, "other"), S_IFREG | 0644);
     forget(c, n, 1);
@@ -298,7 +289,7 @@ an_unlinked_node_stays_usable(void **state)
     assert_int_equal(read_at(c, f, 0, 100), 4);
     assert_memory_equal(c->client.ch.slab, "hell", 4);
     close_file(c, f);
-    assert_int_equal(remove_status(c, n), -ENOENT); /* not the other of that name */
+    assert_int_equal(remove_node(c, n), -ENOENT); /* not the other of that name */
     assert_int_equal(rename_node_status(c, n, NODE_ROOT, "g"), -ENOENT);
     assert_int_equal(host_mode(c, "f"), S_IFREG | 0644);
     forget(c, n, 1);
@@ -346,14 +337,14 @@ remove_takes_the_name_the_node_has_now(void **state)
     host_write(c, "d/f", "x");
     d = walk_to(c, NODE_ROOT, "d");
     f = walk_to(c, d, "f");
-    assert_int_equal(remove_status(c, d), -ENOTEMPTY);
+    assert_int_equal(remove_node(c, d), -ENOTEMPTY);
     assert_int_equal(rename_status(c, d, "f", NODE_ROOT, "g"), 0);
-    assert_int_equal(remove_status(c, f), 0);
+    assert_int_equal(remove_node(c, f), 0);
     assert_int_equal(host_mode(c, "g"), 0);
-    assert_int_equal(remove_status(c, f), -ENOENT);
-    assert_int_equal(remove_status(c, d), 0);
+    assert_int_equal(remove_node(c, f), -ENOENT);
+    assert_int_equal(remove_node(c, d), 0);
     assert_int_equal(host_mode(c, "d"), 0);
-    assert_int_equal(remove_status(c, NODE_ROOT), -EBUSY);
+    assert_int_equal(remove_node(c, NODE_ROOT), -EBUSY);
     forget(c, f, 1);
     forget(c, d, 1);
 }
@@ -430,7 +421,7 @@ a_moved_directory_takes_its_nodes_along(void **state)
         host_write(c, name, "x");
         (void)walk_to(c, NODE_ROOT, name);
     }
-    assert_int_equal(remove_status(c, f), 0); /* reopened by way of b/a2 */
+    assert_int_equal(remove_node(c, f), 0); /* reopened by way of b/a2 */
     assert_int_equal(host_mode(c, "b/a2"), S_IFDIR | 0755);
     assert_int_equal(host_mode(c, "b/a2/f"), 0);
     (void)contract_close(c);
@@ -453,7 +444,7 @@ every_operation_with_a_name_needs_a_directory_that_lives(void **state)
     assert_int_equal(rename_status(c, f, "x", NODE_ROOT, "y"), -ESTALE);
     assert_int_equal(rename_status(c, NODE_ROOT, "f", f, "y"), -ESTALE);
     assert_int_equal(rename_node_status(c, f, NODE_ROOT, "y"), -ESTALE);
-    assert_int_equal(remove_status(c, f), -ESTALE);
+    assert_int_equal(remove_node(c, f), -ESTALE);
     assert_int_equal(link_status(c, f, "y"), -ESTALE);
 }
 

@@ -26,15 +26,6 @@ create(struct contract *c, uint64_t dir, const char *name, uint32_t mode, uint32
     return ask_create(&c->client, &req, rep);
 }
 
-static mode_t
-host_mode(struct contract *c, const char *name)
-{
-    struct stat st;
-
-    assert_int_equal(fstatat(c->root, name, &st, AT_SYMLINK_NOFOLLOW), 0);
-    return st.st_mode;
-}
-
 static void
 a_file_opens_for_reading_and_closes(void **state)
 {
@@ -210,7 +201,7 @@ create_makes_a_file_and_opens_it(void **state)
     f = rep->file;
     assert_int_equal(rep->attr->mode, S_IFREG | 0640);
     assert_int_equal(rep->attr->uid, 1000);
-    assert_int_equal(host_mode(c, "f"), S_IFREG | 0640);
+    assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 0640);
     assert_int_equal(write_at(c, f, 0, "abc", 3), 3);
     assert_int_equal(read_at(c, f, 0, 100), 3);
     close_file(c, f);
@@ -241,7 +232,7 @@ create_drops_set_id_bits_and_keeps_the_sticky_one(void **state)
     const Postern__V1__CreateRep *rep;
 
     assert_int_equal(create(c, NODE_ROOT, "f", 07755, 0, &rep), 0);
-    assert_int_equal(host_mode(c, "f"), S_IFREG | 01755);
+    assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 01755);
     close_file(c, rep->file);
     forget(c, walk_to(c, NODE_ROOT, "f"), 2);
 }
@@ -256,7 +247,7 @@ create_keeps_set_id_bits_where_policy_allows_them(void **state)
     c = contract_open(&(struct contract_options){.allow_set_id = true});
     assert_int_equal(create(c, NODE_ROOT, "f", 06755, 0, &rep), 0);
     assert_int_equal(rep->attr->mode, S_IFREG | 06755);
-    assert_int_equal(host_mode(c, "f"), S_IFREG | 06755);
+    assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 06755);
     (void)contract_close(c);
 }
 
@@ -273,7 +264,7 @@ create_of_a_taken_name_fails_or_opens_what_is_there(void **state)
     n = rep->node;
     f = rep->file;
     assert_int_equal(rep->attr->size, 5);
-    assert_int_equal(host_mode(c, "f"), S_IFREG | 0644);
+    assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 0644);
     close_file(c, f);
     assert_int_equal(create(c, NODE_ROOT, "f", 0600, OPEN_TRUNC, &rep), 0);
     assert_int_equal(rep->node, n);

@@ -45,15 +45,6 @@ setup(void **state)
     return 0;
 }
 
-static struct stat
-host_stat(struct contract *c, const char *name)
-{
-    struct stat st;
-
-    assert_int_equal(fstatat(c->root, name, &st, AT_SYMLINK_NOFOLLOW), 0);
-    return st;
-}
-
 static bool
 same_time(const struct timespec *a, const struct timespec *b)
 {

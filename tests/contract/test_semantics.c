@@ -22,15 +22,6 @@
 
 #define OTHER_ID 64099 /* nobody's in particular */
 
-static struct stat
-host_stat(struct contract *c, const char *name)
-{
-    struct stat st;
-
-    assert_int_equal(fstatat(c->root, name, &st, AT_SYMLINK_NOFOLLOW), 0);
-    return st;
-}
-
 /* Of work, ours and the helper's in a thread; what others do on a busy machine
  * does not count. */
 static double
@@ -496,13 +487,10 @@ a_chain_of_5000_directories_is_walked_and_climbed(void **state)
     }
     assert_int_equal(create_at(c, at, "f", OPEN_EXCL), 0);
     for (unsigned i = 0; i < DEEP; i++) {
-        Postern__V1__ParentReq up = POSTERN__V1__PARENT_REQ__INIT;
-        const Postern__V1__ParentRep *rep;
+        uint64_t up = parent_of(c, at);
 
-        up.node = at;
-        assert_int_equal(ask_parent(&c->client, &up, &rep), 0);
-        at = rep->node;
-        forget(c, up.node, 1);
+        forget(c, at, 1);
+        at = up;
     }
     assert_true(at == NODE_ROOT);
     forget(c, at, 1);

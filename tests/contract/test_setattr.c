@@ -12,15 +12,6 @@
 
 #include "tests/lib/contract.h"
 
-static struct stat
-host_stat(struct contract *c, const char *name)
-{
-    struct stat st;
-
-    assert_int_equal(fstatat(c->root, name, &st, AT_SYMLINK_NOFOLLOW), 0);
-    return st;
-}
-
 static Postern__V1__SetattrReq
 of(uint64_t node)
 {

@@ -149,8 +149,6 @@ static void
 what_is_crossed_is_part_of_the_share(void **state)
 {
     struct contract *c = serve(SUBMOUNTS_CROSS, make_plain);
-    Postern__V1__ParentReq up = POSTERN__V1__PARENT_REQ__INIT;
-    const Postern__V1__ParentRep *rep;
     uint64_t a = walk_path(c, "a"), m = walk_path(c, "a/m"), node, file;
 
     (void)state;
@@ -163,9 +161,7 @@ what_is_crossed_is_part_of_the_share(void **state)
     forget(c, node, 1);
     assert_int_equal(create_at(c, m, "new", OPEN_EXCL), 0);
     assert_int_equal(access(below(c->path, "twin/new"), F_OK), 0);
-    up.node = m;
-    assert_int_equal(ask_parent(&c->client, &up, &rep), 0);
-    assert_true(rep->node == a);
+    assert_true(parent_of(c, m) == a);
     forget(c, a, 1);
     node = walk_to(c, NODE_ROOT, "one");
     file = open_read(c, node);

@@ -45,18 +45,6 @@ set_name(Postern__V1__WalkReq *req, unsigned i, const char *name)
     }
 }
 
-static uint64_t
-parent_of(struct contract *c, uint64_t node)
-{
-    Postern__V1__ParentReq req = POSTERN__V1__PARENT_REQ__INIT;
-    const Postern__V1__ParentRep *rep;
-
-    req.node = node;
-    assert_int_equal(ask_parent(&c->client, &req, &rep), 0);
-    assert_non_null(rep->attr);
-    return rep->node;
-}
-
 static int
 getattr_status(struct contract *c, uint64_t node, const Postern__V1__GetattrRep **rep)
 {

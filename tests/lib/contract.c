@@ -505,26 +505,28 @@ contract_teardown(void **state)
 }
 
 int
-walk_status(struct contract *c, uint64_t dir, const char *name)
+walk_one(struct contract *c, uint64_t dir, const char *name, const Postern__V1__WalkRep **rep)
 {
     Postern__V1__WalkReq req = POSTERN__V1__WALK_REQ__INIT;
 
     req.node = dir;
     req.has_name1 = true;
     req.name1 = msg_bytes(name, strlen(name));
-    return ask_walk(&c->client, &req, NULL);
+    return ask_walk(&c->client, &req, rep);
+}
+
+int
+walk_status(struct contract *c, uint64_t dir, const char *name)
+{
+    return walk_one(c, dir, name, NULL);
 }
 
 uint64_t
 walk_to(struct contract *c, uint64_t dir, const char *name)
 {
-    Postern__V1__WalkReq req = POSTERN__V1__WALK_REQ__INIT;
     const Postern__V1__WalkRep *rep;
 
-    req.node = dir;
-    req.has_name1 = true;
-    req.name1 = msg_bytes(name, strlen(name));
-    assert_int_equal(ask_walk(&c->client, &req, &rep), 0);
+    assert_int_equal(walk_one(c, dir, name, &rep), 0);
     assert_int_equal(rep->done, 1);
     assert_true(rep->has_node);
     return rep->node;
@@ -557,6 +559,18 @@ forget(struct contract *c, uint64_t node, uint32_t count)
     req.node = node;
     req.count = count;
     assert_int_equal(ask_forget(&c->client, &req, NULL), 0);
+}
+
+uint64_t
+parent_of(struct contract *c, uint64_t node)
+{
+    Postern__V1__ParentReq req = POSTERN__V1__PARENT_REQ__INIT;
+    const Postern__V1__ParentRep *rep;
+
+    req.node = node;
+    assert_int_equal(ask_parent(&c->client, &req, &rep), 0);
+    assert_non_null(rep->attr);
+    return rep->node;
 }
 
 uint64_t
@@ -692,6 +706,15 @@ unlink_at(struct contract *c, uint64_t dir, const char *name, bool directory)
     req.name = msg_bytes(name, strlen(name));
     req.directory = directory;
     return ask_unlink(&c->client, &req, NULL);
+}
+
+int
+remove_node(struct contract *c, uint64_t node)
+{
+    Postern__V1__RemoveReq req = POSTERN__V1__REMOVE_REQ__INIT;
+
+    req.node = node;
+    return ask_remove(&c->client, &req, NULL);
 }
 
 int
@@ -854,6 +877,15 @@ host_write(struct contract *c, const char *name, const char *text)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, n), n);
     clean_fd(&fd);
+}
+
+struct stat
+host_stat(const struct contract *c, const char *name)
+{
+    struct stat st;
+
+    assert_int_equal(fstatat(c->root, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+    return st;
 }
 
 void

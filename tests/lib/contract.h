@@ -104,9 +104,13 @@ int contract_teardown(void **state);
 /* Short ways to what most tests need; each asserts that it worked. */
 uint64_t walk_to(struct contract *c, uint64_t dir, const char *name);
 int walk_status(struct contract *c, uint64_t dir, const char *name);
+/* Status; *rep, unless NULL, is the answer to a walk of that one name. */
+int walk_one(struct contract *c, uint64_t dir, const char *name, const Postern__V1__WalkRep **rep);
 /* Down a path of several names from the root; its last node alone is kept. */
 uint64_t walk_path(struct contract *c, const char *path);
 void forget(struct contract *c, uint64_t node, uint32_t count);
+/* The node above, with a reference. */
+uint64_t parent_of(struct contract *c, uint64_t node);
 uint64_t open_read(struct contract *c, uint64_t node);
 uint64_t open_write(struct contract *c, uint64_t node, uint32_t flags);
 void close_file(struct contract *c, uint64_t file);
@@ -120,6 +124,7 @@ int open_write_status(struct contract *c, uint64_t node, uint32_t flags);
 int create_at(struct contract *c, uint64_t dir, const char *name, uint32_t flags);
 int mkdir_at(struct contract *c, uint64_t dir, const char *name, uint32_t mode);
 int unlink_at(struct contract *c, uint64_t dir, const char *name, bool directory);
+int remove_node(struct contract *c, uint64_t node);
 int rename_at(struct contract *c, uint64_t dir, const char *name, uint64_t new_dir,
               const char *new_name);
 /* Status of a regular file without content, of a symlink to "t", of one more
@@ -156,6 +161,8 @@ unsigned listing_count(const struct listing *l, const char *name);
 /* On the host. */
 void host_write(struct contract *c, const char *name, const char *text);
 void host_mkdir(struct contract *c, const char *name);
+/* Of the name itself, which is there. */
+struct stat host_stat(const struct contract *c, const char *name);
 /* The same before there is a contract: below that directory, for all to write. */
 void host_put(int dir, const char *name, const char *text);
 

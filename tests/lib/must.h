@@ -14,4 +14,13 @@
             abort();                                                                               \
     } while (0)
 
+/* A number from the environment, such as how often; otherwise: nobody said. */
+static inline unsigned long long
+given(const char *name, unsigned long long otherwise)
+{
+    const char *text = getenv(name);
+
+    return text != NULL ? strtoull(text, NULL, 0) : otherwise;
+}
+
 #endif

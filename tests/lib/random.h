@@ -6,6 +6,21 @@
 #define POSTERN_TESTS_RANDOM_H
 
 #include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/lib/must.h"
+
+/* SEED of the environment or a new one, which is said, so that a run can be had again. */
+static inline uint64_t
+random_seed(void)
+{
+    uint64_t seed = given("SEED", (uint64_t)time(NULL) << 20 | (unsigned)getpid());
+
+    (void)printf("SEED=%llu\n", (unsigned long long)seed);
+    return seed | 1;
+}
 
 static inline uint64_t
 random_next(uint64_t *seed)

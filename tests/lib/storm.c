@@ -928,21 +928,16 @@ remove_canary(const struct canaries *k)
 static uint64_t
 seed(void)
 {
-    const char *given = getenv("STORM_SEED");
     struct timespec now;
 
-    if (given != NULL)
-        return strtoull(given, NULL, 10);
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_nsec * 2 + 1;
+    return given("STORM_SEED", (uint64_t)now.tv_nsec * 2 + 1);
 }
 
 static unsigned
 how_long(const struct storm *s)
 {
-    const char *given = getenv("SECONDS");
-
-    return given != NULL ? (unsigned)strtoul(given, NULL, 10) : s->seconds;
+    return (unsigned)given("SECONDS", s->seconds);
 }
 
 /* Messages that no client of a dialect, if there is one, ever saw succeed. */

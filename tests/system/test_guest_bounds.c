@@ -264,9 +264,7 @@ connections_beyond_the_limit_are_closed_and_the_others_served(void **state)
 static unsigned
 entries(void)
 {
-    const char *given = getenv("ENTRIES");
-
-    return given != NULL ? (unsigned)strtoul(given, NULL, 10) : ENTRIES;
+    return (unsigned)given("ENTRIES", ENTRIES);
 }
 
 /* As long as a name can be. */

@@ -664,12 +664,8 @@ static void
 lies_that_may_be_true_end_nothing_but_their_share(void **state)
 {
     struct world *w = *state;
-    const char *given = getenv("SEED");
-    uint64_t seed =
-        given != NULL ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) << 20 | (unsigned)getpid();
 
-    print_message("SEED=%llu\n", (unsigned long long)seed);
-    w->liar.random = seed | 1;
+    w->liar.random = random_seed();
     w->liar.op = 0;
     w->liar.tell = something;
     for (unsigned i = 0; i < ROUNDS; i++) {

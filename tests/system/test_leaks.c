@@ -439,9 +439,7 @@ expect_flat(const struct server *s, void (*round)(const struct server *s, void *
 static unsigned
 how_many(void)
 {
-    const char *given = getenv("CYCLES");
-
-    return given != NULL ? (unsigned)strtoul(given, NULL, 10) : CYCLES_MIN;
+    return (unsigned)given("CYCLES", CYCLES_MIN);
 }
 
 /* A cycle of many requests runs less often: once for each `of`. */
@@ -533,8 +531,7 @@ start(struct server *s)
 static unsigned
 how_many_guests(void)
 {
-    const char *given = getenv("GUESTS");
-    unsigned n = given != NULL ? (unsigned)strtoul(given, NULL, 10) : 1;
+    const unsigned n = (unsigned)given("GUESTS", 1);
 
     return n < 1 ? 1 : n > GUESTS_MAX ? GUESTS_MAX : n;
 }

@@ -258,9 +258,7 @@ held_by(struct rig *rig)
 static unsigned
 how_often(void)
 {
-    const char *given = getenv("REFUSALS");
-
-    return given != NULL ? (unsigned)strtoul(given, NULL, 10) : REFUSALS;
+    return (unsigned)given("REFUSALS", REFUSALS);
 }
 
 /* Many at once; all of them refused. A refused Tremove takes its fid all the same. */
