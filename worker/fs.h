@@ -30,6 +30,7 @@ struct fs_call {
     uint8_t *payload;     /* slab space from fs_payload_get(), or NULL */
     uint32_t payload_len; /* bytes of it that the call may use */
     bool narrowed;        /* attached as ";ro": refuse writing operations here */
+    bool unawaited;       /* nobody waits for it: it may reach the helper with the next call */
     uint32_t uid, gid;    /* who in the guest asks for it */
     uint32_t tag;         /* the implementation's */
 };

@@ -17,7 +17,7 @@
 #include "ipc/log.h"
 
 #define ERRNO_MAX 4095
-#define FORGETS_MAX 32 /* untold; the chores of a share are more */
+#define UNTOLD_MAX 32 /* the chores of a share are more */
 
 /* A call without its answer. The tag on the wire is turn << 16 | index. */
 struct slot {
@@ -36,8 +36,8 @@ struct fs_channel {
     int error;          /* -errno of every call then */
     bool gone;          /* everything in flight was answered */
     bool asleep;        /* channel_may_sleep() said so */
-    bool urgent;        /* something was submitted that is no FORGET, since the last notify */
-    unsigned forgets;   /* and how many of these */
+    bool urgent;        /* something awaited was submitted since the last notify */
+    unsigned untold;    /* and how many that nobody waits for */
     uint32_t nfree;
     uint16_t free[IN_FLIGHT_MAX]; /* indices of free slots */
     struct slot slots[IN_FLIGHT_MAX];
@@ -110,8 +110,8 @@ submit(struct fs *fs, unsigned op, const ProtobufCMessage *req, struct fs_call *
     }
     f.tag = call->tag = slot_take(fc, op, req, call);
     channel_commit(&fc->ch, &f, protobuf_c_message_pack(req, body));
-    fc->urgent |= op != OP_FORGET;
-    fc->forgets += op == OP_FORGET;
+    fc->urgent |= !call->unawaited;
+    fc->untold += call->unawaited;
     return 0;
 }
 
@@ -294,10 +294,10 @@ fs_channel_notify(struct fs_channel *fc, bool all)
 {
     if (fc->broken != NULL)
         return false;
-    if (!all && !fc->urgent && fc->forgets < FORGETS_MAX)
-        return fc->forgets > 0;
+    if (!all && !fc->urgent && fc->untold < UNTOLD_MAX)
+        return fc->untold > 0;
     fc->urgent = false;
-    fc->forgets = 0;
+    fc->untold = 0;
     if (channel_notify(&fc->ch) < 0)
         break_share(fc, "its eventfd cannot be written");
     return false;

@@ -26,7 +26,7 @@
 
 #define EVENTS 64
 #define ACCEPTS_PER_ROUND 16
-#define FORGET_PAUSE 20               /* ms that a FORGET waits for something to go along with */
+#define UNTOLD_PAUSE 20               /* ms that an unawaited call waits for something to go with */
 #define SEND_BUFFER (4 * 1024 * 1024) /* the kernel takes as much of it as it allows */
 
 int
@@ -191,7 +191,7 @@ tell_helpers(struct loop *l)
     if (!some)
         l->tell_at = 0;
     else if (l->tell_at == 0)
-        l->tell_at = loop_clock() + FORGET_PAUSE;
+        l->tell_at = loop_clock() + UNTOLD_PAUSE;
 }
 
 /* True when there is more to do at once. */
@@ -218,7 +218,7 @@ sooner(int a, int b)
 }
 
 static int
-forget_pause(const struct loop *l)
+untold_pause(const struct loop *l)
 {
     const uint64_t now = l->tell_at != 0 ? loop_clock() : 0;
 
@@ -233,7 +233,7 @@ static int
 patience(struct loop *l, int timeout_ms)
 {
     timeout_ms = sooner(timeout_ms, loop_shares_patience(l));
-    timeout_ms = sooner(timeout_ms, forget_pause(l));
+    timeout_ms = sooner(timeout_ms, untold_pause(l));
     if (l->tenant.locks_waiting > 0)
         timeout_ms = sooner(timeout_ms, tenant_pause(&l->tenant, loop_clock()));
     if (l->tenant.paced)

@@ -133,6 +133,7 @@ nine_open(struct request *r, uint32_t num, const struct open_how *how)
         r->call.done = opened_to_write;
         return fs_open_write(r->share->fs, &wr, &r->call);
     }
+    r->fresh_file->only_read = !how->removes;
     rd.node = r->node->id;
     rd.flags = how->flags & OPEN_READ_FLAGS;
     r->call.done = opened_to_read;
@@ -425,19 +426,23 @@ nine_close_now(struct request *r, struct handle *file)
 }
 
 /* An open file is answered by its CLOSE, which waits until no read or write
- * on it is under way; for the guest the fid is gone at once. */
+ * on it is under way; for the guest the fid is gone at once. That it is closed
+ * can be seen only of a file open to write: others may run it from then on. */
 void
 nine_clunk_close(struct request *r)
 {
     struct handle *file = r->file;
 
     r->file = NULL;
-    if (file == NULL) {
-        reply_empty(r);
+    if (file != NULL && !handle_closes_unseen(file)) {
+        file->closer = r;
+        handle_put(file); /* may end r */
         return;
     }
-    file->closer = r;
-    handle_put(file); /* may end r */
+    handle_put(file);
+    if (file != NULL)
+        share_release(r->share); /* before what the guest asks next */
+    reply_empty(r);
 }
 
 int

@@ -128,6 +128,12 @@ handle_put(struct handle *h)
     }
 }
 
+bool
+handle_closes_unseen(const struct handle *h)
+{
+    return h->only_read && h->refs == 1 && h->share->releases == NULL && h->share->idle != NULL;
+}
+
 static void
 chore_done(struct fs_call *call, int status, const ProtobufCMessage *rep)
 {
@@ -148,7 +154,7 @@ release(struct share *sh, const struct handle *h, struct chore *c)
     Postern__V1__ForgetReq forget = POSTERN__V1__FORGET_REQ__INIT;
     Postern__V1__CloseReq shut = POSTERN__V1__CLOSE_REQ__INIT;
 
-    c->call = (struct fs_call){.done = chore_done};
+    c->call = (struct fs_call){.done = chore_done, .unawaited = !h->wakes};
     c->wakes = h->wakes;
     if (h->kind == HANDLE_FILE) {
         shut.file = h->id;

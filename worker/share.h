@@ -28,6 +28,7 @@ struct handle {
     bool pinned;            /* the root, by attach: the helper does not count it */
     bool directory;         /* a node that is one */
     bool wakes;             /* locks end with it: those who wait may go on */
+    bool only_read;         /* a file that nothing but reading comes of: nobody sees it close */
     struct request *closer; /* borrowed; who gives it back when the last goes */
     struct handle *next;    /* in share.releases */
 };
@@ -99,6 +100,10 @@ void handle_fill(struct handle *h, uint64_t id, uint32_t mode);
 /* NULL is fine. When the last reference goes, the file or node is given back
  * to the helper: by h->closer through nine_close_now(), else as a chore. */
 void handle_put(struct handle *h);
+/* Whether handle_put() would give it back now, in order with the calls after
+ * it, and nothing that anybody can see waits for the answer: a file open to read
+ * that nothing else uses. */
+bool handle_closes_unseen(const struct handle *h);
 /* Free a handle that no longer has anything to give back. */
 void handle_free(struct handle *h);
 

@@ -190,6 +190,7 @@ static void
 share_retry(struct share *sh)
 {
     sh->progress = false;
+    share_release(sh); /* what was let go of before they asked */
     while (sh->waiting != NULL) {
         struct request *r = sh->waiting;
         struct conn *c = r->conn;

@@ -503,14 +503,14 @@ submit_forget(struct side *s, struct call *c)
 {
     Postern__V1__ForgetReq q = POSTERN__V1__FORGET_REQ__INIT;
 
-    *c = (struct call){.call.done = done};
+    *c = (struct call){.call = {.done = done, .unawaited = true}};
     q.node = 7;
     q.count = 1;
     return fs_forget(fs_channel_fs(s->fc), &q, &c->call);
 }
 
 static void
-a_helper_is_not_woken_for_a_few_forgets(void **state)
+a_helper_is_not_woken_for_a_few_calls_that_nobody_awaits(void **state)
 {
     struct side *s = *state;
     static struct call c[100]; /* answered by the teardown */
@@ -576,7 +576,7 @@ main(void)
         T(a_ring_position_that_cannot_be_closes_the_share),
         T(blame_takes_effect_with_the_next_poll_not_within),
         T(a_helper_that_sleeps_is_woken_once_for_a_batch),
-        T(a_helper_is_not_woken_for_a_few_forgets),
+        T(a_helper_is_not_woken_for_a_few_calls_that_nobody_awaits),
         T(the_worker_is_woken_only_when_it_said_it_sleeps),
     };
 

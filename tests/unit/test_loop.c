@@ -269,11 +269,11 @@ woken(int fd)
 
 /* The helper sleeps, and the worker has nothing else to say to it. */
 static void
-a_forget_alone_is_told_to_the_helper_before_long(void **state)
+what_nobody_awaits_is_told_to_the_helper_before_long(void **state)
 {
     struct world *w = *state;
     Postern__V1__ForgetReq q = POSTERN__V1__FORGET_REQ__INIT;
-    struct fs_call call = {.done = ignored};
+    struct fs_call call = {.done = ignored, .unawaited = true};
     _clean(clean_fd) int memfd = channel_create(), to_helper = eventfd(0, EFD_NONBLOCK);
     struct channel helper;
     struct fs_channel *fc;
@@ -309,7 +309,7 @@ main(void)
         T(a_reader_that_pauses_gets_every_byte_in_the_end),
         T(an_idle_connection_costs_no_turns),
         T(a_connection_too_many_is_closed_at_once_and_costs_nothing),
-        T(a_forget_alone_is_told_to_the_helper_before_long),
+        T(what_nobody_awaits_is_told_to_the_helper_before_long),
         T(everybody_who_waits_at_a_listener_is_accepted),
     };
 

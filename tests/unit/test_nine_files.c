@@ -237,6 +237,106 @@ a_clunk_answers_what_close_said(void **state)
     assert_int_equal(synth_node_refs(rig->rw), 0);
 }
 
+/* Whoever waits for the answer may run the file from then on. */
+static void
+a_clunk_of_a_file_open_to_write_is_answered_by_its_close(void **state)
+{
+    static const uint32_t flags[] = {O_WRONLY, O_RDWR, O_RDONLY | O_TRUNC};
+    struct rig *rig = *state;
+    struct guest *g = guest_new(rig);
+    struct msg m;
+
+    for (size_t i = 0; i < COUNT(flags); i++) {
+        guest_open(g, 0, 2, "file", flags[i]);
+        rig->hold = true;
+        guest_send(g, TCLUNK, 100, "4", 2u);
+        rig_run(rig);
+        assert_false(guest_next(g, &m));
+        rig->hold = false;
+        rig_run(rig);
+        assert_true(guest_next(g, &m));
+        assert_int_equal(m.type, TCLUNK + 1);
+        assert_int_equal(synth_files(rig->rw), 0);
+    }
+}
+
+static void
+a_clunk_of_a_file_open_to_read_waits_for_nothing(void **state)
+{
+    struct rig *rig = *state;
+    struct guest *g = guest_new(rig);
+    struct msg m;
+
+    guest_open(g, 0, 2, "file", O_RDONLY);
+    guest_walk(g, 0, 3, "file");
+    rig->hold = true;
+    guest_send(g, TCLUNK, 100, "4", 2u);
+    guest_send(g, TLOPEN, 101, "44", 3u, (uint32_t)O_RDONLY);
+    rig_run(rig);
+    assert_true(guest_next(g, &m));
+    assert_int_equal(m.tag, 100);
+    assert_int_equal(m.type, TCLUNK + 1);
+    assert_int_equal(synth_files(rig->rw), 1);
+    assert_int_equal(synth_answer(rig->rw, 1), 1);
+    assert_int_equal(synth_files(rig->rw), 0); /* before the next is opened */
+    rig->hold = false;
+    rig_run(rig);
+    assert_true(guest_next(g, &m));
+    assert_int_equal(m.type, TLOPEN + 1);
+}
+
+static void
+a_close_that_finds_no_room_goes_before_what_was_asked_after_it(void **state)
+{
+    struct rig *rig = *state;
+    struct guest *g = guest_new(rig);
+
+    guest_open(g, 0, 2, "file", O_RDONLY);
+    guest_walk(g, 0, 3, "file");
+    rig->hold = true;
+    synth_room(rig->rw, 1);
+    guest_send(g, TGETATTR, 100, "48", 3u, (uint64_t)0x7ff);
+    guest_send(g, TCLUNK, 101, "4", 2u);
+    guest_send(g, TLOPEN, 102, "44", 3u, (uint32_t)O_RDONLY);
+    rig_run(rig);
+    assert_int_equal(synth_files(rig->rw), 1);
+    for (unsigned i = 0; i < 2; i++) { /* the getattr; the close */
+        assert_int_equal(synth_answer(rig->rw, 1), 1);
+        rig_run(rig);
+    }
+    assert_int_equal(synth_files(rig->rw), 0);
+    rig->hold = false;
+    rig_run(rig);
+    assert_int_equal(synth_files(rig->rw), 1);
+}
+
+/* Nor is a file opened before those are closed that were clunked before it. */
+static void
+a_clunk_waits_when_too_much_is_being_closed(void **state)
+{
+    enum { FILES = CHORES + 2 };
+    struct rig *rig = *state;
+    struct guest *g = guest_new(rig);
+    unsigned answered = 0;
+    struct msg m;
+
+    for (uint32_t i = 0; i < FILES; i++)
+        guest_open(g, 0, 10 + i, "file", O_RDONLY);
+    rig->hold = true;
+    for (uint32_t i = 0; i < FILES; i++)
+        guest_send(g, TCLUNK, (uint16_t)i, "4", 10 + i);
+    rig_run(rig);
+    while (guest_next(g, &m))
+        answered++;
+    assert_in_range(answered, 1, CHORES);
+    rig->hold = false;
+    rig_run(rig);
+    while (guest_next(g, &m))
+        answered++;
+    assert_int_equal(answered, FILES);
+    assert_int_equal(synth_files(rig->rw), 0);
+}
+
 static void
 a_clunk_waits_for_the_reads_before_it(void **state)
 {
@@ -793,6 +893,10 @@ main(void)
         T(a_failed_open_leaves_the_fid_as_it_was),
         T(a_created_file_is_what_the_fid_is_then),
         T(a_clunk_answers_what_close_said),
+        T(a_clunk_of_a_file_open_to_write_is_answered_by_its_close),
+        T(a_clunk_of_a_file_open_to_read_waits_for_nothing),
+        T(a_close_that_finds_no_room_goes_before_what_was_asked_after_it),
+        T(a_clunk_waits_when_too_much_is_being_closed),
         T(a_clunk_waits_for_the_reads_before_it),
         T(a_fid_clunked_while_it_opens_is_closed_when_it_is_open),
         T(a_remove_takes_the_fid_also_when_it_fails),
