@@ -91,23 +91,25 @@ file_get(struct files *t, uint64_t id, struct file **ret)
     return 0;
 }
 
-static void
+/* What close(2) said; the fd is gone either way. */
+static int
 slot_give(struct files *t, struct file *f)
 {
-    (void)close(f->fd);
+    int r = close(f->fd) < 0 && errno != EINTR ? -errno : 0;
+
     f->fd = -1;
     f->generation = f->generation == UINT32_MAX ? 1 : f->generation + 1;
     f->next = t->free;
     t->free = index_of(t, f);
     t->used--;
+    return r;
 }
 
-void
+int
 file_close(struct files *t, struct file *f)
 {
     f->closing = true;
-    if (f->jobs == 0)
-        slot_give(t, f);
+    return f->jobs == 0 ? slot_give(t, f) : 0;
 }
 
 void
@@ -131,5 +133,5 @@ file_job_end(struct files *t, struct file *f)
         bug("file %u has no job to end", index_of(t, f));
     f->jobs--;
     if (f->jobs == 0 && f->closing)
-        slot_give(t, f);
+        (void)slot_give(t, f); /* its CLOSE was answered */
 }

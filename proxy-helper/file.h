@@ -41,8 +41,9 @@ bool files_full(const struct files *t);
 int file_add(struct files *t, int *fd, uint64_t node, bool writable, uint64_t *ret_id);
 /* -EBADF: no such file, or closed. An index beyond the table is a violation. */
 int file_get(struct files *t, uint64_t id, struct file **ret);
-/* Close it, now or when its last job is done. */
-void file_close(struct files *t, struct file *f);
+/* Close it, now or when its last job is done. What close(2) says now, or 0: file
+ * systems that write behind tell there, as of a quota, what they could not keep. */
+int file_close(struct files *t, struct file *f);
 /* The files of a node that got set-id bits. */
 void files_set_id(struct files *t, uint64_t node);
 /* A job begins and ends; after file_job_end() the file may be gone. */

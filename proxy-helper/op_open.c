@@ -201,6 +201,5 @@ op_close(struct share *sh, const Postern__V1__CloseReq *req, Postern__V1__CloseR
         return r;
     if (f->jobs > 0)
         pool_await(sh->pool);
-    file_close(&sh->files, f);
-    return 0;
+    return file_close(&sh->files, f);
 }
