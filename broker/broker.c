@@ -435,12 +435,21 @@ serve(struct broker *b)
 static int
 load_and_serve(struct broker *b, bool check_only)
 {
+    int r;
+
     if (kernel_check(b) < 0)
         return EXIT_SANDBOX;
+    r = spawn_room_init(&b->room); /* before all the fds that no child is to have */
+    if (r < 0) {
+        (void)log_errno(r, "open /dev/null");
+        return EXIT_WORLD;
+    }
     if (loop_init(b) < 0) {
         log_error("no event loop: out of memory");
         return EXIT_WORLD;
     }
+    if (!check_only)
+        plan_settle(b->plan);
     if (tenants_load(b) < 0 || lend(b) < 0)
         return EXIT_FAILED;
     if (check_only)
@@ -469,6 +478,7 @@ broker_run(struct plan *plan, bool check_only)
     struct broker b = {.plan = plan,
                        .rootless = geteuid() != 0,
                        .host_root = -1,
+                       .room = {{-1, -1, -1, -1}},
                        .worker_exe = -1,
                        .helper_exe = -1,
                        .cgroups.fd = -1};
@@ -482,6 +492,7 @@ broker_run(struct plan *plan, bool check_only)
     clean_fd(&b.host_root);
     clean_fd(&b.worker_exe);
     clean_fd(&b.helper_exe);
+    spawn_room_done(&b.room);
     plan_free(b.plan);
     return r;
 }

@@ -18,6 +18,7 @@
 #include "ipc/limits.h"
 #include "policy/plan.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/spawn.h"
 #include "sandbox/subids.h"
 
 #define POSTERND_VERSION "0.1"
@@ -182,6 +183,7 @@ struct broker {
     struct id_range lent[SUBIDS_RANGES_MAX]; /* rootless: guests' ids, from the system */
     size_t nlent;
     int worker_exe, helper_exe;                        /* owned; O_PATH */
+    struct spawn_room room;                            /* owned */
     struct tenant *tenants;                            /* owned, a list in the policy's order */
     struct cgroup_base cgroups;                        /* owned */
     bool slots[CHILD_ID_BLOCK];                        /* whether a child has this number */

@@ -398,7 +398,8 @@ static int
 child_exec(struct child *c)
 {
     int pair[2], zero = 0, r;
-    struct spawn s = {.exe_fd = c->offer != NULL ? c->t->b->helper_exe : c->t->b->worker_exe,
+    struct spawn s = {.room = &c->t->b->room,
+                      .exe_fd = c->offer != NULL ? c->t->b->helper_exe : c->t->b->worker_exe,
                       .name = c->offer != NULL ? "postern-helper" : "postern-worker",
                       .own_userns = c->t->b->rootless};
 

@@ -454,6 +454,8 @@ load(struct reload *rl, char *why, size_t room)
     r = plan_load(rl->b->plan->files[0], &rl->plan, &text);
     if (r < 0)
         (void)snprintf(why, room, "%s", text != NULL ? text : strerror(-r));
+    else
+        plan_settle(rl->plan);
     free(text);
     return r;
 }

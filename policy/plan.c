@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -91,6 +92,15 @@ plan_free(struct plan *p)
     free(p->control.group);
     (void)cfg_free(p->settings);
     free(p);
+}
+
+void
+plan_settle(struct plan *p)
+{
+    /* from the last: libconfuse moves up what follows */
+    for (unsigned n = p->settings != NULL ? cfg_size(p->settings, "tenant") : 0; n > 0; n--)
+        (void)cfg_rmnsec(p->settings, "tenant", n - 1);
+    (void)malloc_trim(0);
 }
 
 static int

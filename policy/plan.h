@@ -155,6 +155,13 @@ const char *share_identity_name(enum share_identity id);
 /* By name; NULL: there is none. */
 const struct plan_tenant *plan_tenant_find(const struct plan *p, const char *name);
 const struct plan_share *plan_share_find(const struct plan_tenant *t, const char *name);
+/*
+ * It is to be served, and nobody will ask where a setting stands: plan_where()
+ * says from now on where its section opens. That text is by far the greater
+ * part of a large plan, and the system gets its memory back.
+ */
+void plan_settle(struct plan *p);
+
 /* Where the policy has a setting of a share, or of a tenant when sh is NULL; of
  * that value of a list, when value is not NULL; where it opens the section, when
  * it does not have it. */

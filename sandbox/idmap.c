@@ -11,17 +11,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "ipc/fd.h"
+
+#define OPENER_STACK 16384
 
 int
 idmap_write(const char *path, const char *text)
@@ -71,20 +69,18 @@ idmap_self(uid_t inside_uid, uid_t uid, gid_t inside_gid, gid_t gid)
     return map_one("/proc/self/gid_map", inside_gid, gid);
 }
 
-/* In the new namespace: open it and say where; the fd table is the parent's
- * too. It cannot be opened from outside by a broker that is not dumpable. */
-__attribute__((noreturn)) static void
-hold_namespace(int report_fd)
+/*
+ * In the new namespace, with the caller's memory and fds, while the caller
+ * waits for its end: a copy of a large broker's tables would be made for this
+ * one call. It cannot be opened from outside by a broker that is not dumpable.
+ */
+static int
+open_namespace(void *ret_ns)
 {
-    int fd;
+    int fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
 
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        fd = -errno;
-    (void)!write(report_fd, &fd, sizeof(fd));
-    for (;;)
-        (void)pause();
+    *(int *)ret_ns = fd < 0 ? -errno : fd;
+    return 0;
 }
 
 /* For idmap_userns(). */
@@ -133,23 +129,16 @@ idmap_userns(uid_t disk_uid, uid_t uid, gid_t disk_gid, gid_t gid)
 int
 idmap_new(int (*map)(pid_t pid, void *ctx), void *ctx)
 {
-    struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_FILES, .exit_signal = SIGCHLD};
-    _clean(clean_fd) int from = -1, to = -1, ns = -1;
-    int p[2], r = -EIO;
-    pid_t pid;
+    _Alignas(16) char stack[OPENER_STACK];
+    _clean(clean_fd) int ns = -EIO;
+    pid_t pid = clone(open_namespace, stack + sizeof(stack),
+                      CLONE_NEWUSER | CLONE_FILES | CLONE_VM | CLONE_VFORK | SIGCHLD, &ns);
+    int r;
 
-    if (pipe2(p, O_CLOEXEC) < 0)
-        return -errno;
-    from = p[0];
-    to = p[1];
-    pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     if (pid < 0)
         return -errno;
-    if (pid == 0)
-        hold_namespace(to);
-    if (read(from, &ns, sizeof(ns)) == (ssize_t)sizeof(ns))
-        r = ns < 0 ? ns : map(pid, ctx);
-    (void)kill(pid, SIGKILL);
+    /* it has ended, but is in the namespace until it is waited for */
+    r = ns < 0 ? ns : map(pid, ctx);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
     return r < 0 ? r : take_fd(&ns);

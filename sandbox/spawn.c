@@ -13,6 +13,7 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -27,14 +28,12 @@
 
 #define FD_HIGH 16 /* above every number that has a meaning for the child */
 
+/* What has a place in struct spawn_room. */
+enum { FD_EXE, FD_BOOT, FD_REPORT, FD_GO };
+
 struct ids {
     uid_t uid;
     gid_t gid;
-};
-
-/* What a child needs until its exec, at FD_HIGH and above. */
-struct child_fds {
-    int exe, boot, report, go;
 };
 
 /*
@@ -51,16 +50,44 @@ child_userns(const struct ids *ids)
 /* Once the parent has written the maps: their root, whom exec leaves all
  * capabilities. Raw calls: this is no thread that the C library knows. */
 static int
-child_range(int report_fd, int go_fd)
+child_range(int go_fd)
 {
-    const int mappable = 0;
     char go;
 
-    if (write(report_fd, &mappable, sizeof(mappable)) < 0 || read(go_fd, &go, 1) != 1)
+    if (read(go_fd, &go, 1) != 1)
         return -ECANCELED;
     if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
         return -errno;
     return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0; /* the change took it away */
+}
+
+/*
+ * Until here the table of fds is the parent's: nothing may be opened or
+ * closed. Only what lies below the end of the room is copied, however many
+ * others there are, and exec has that much less to close.
+ */
+static int
+child_table(const struct spawn_room *room)
+{
+    int end = 0;
+
+    for (size_t i = 0; i < SPAWN_ROOM; i++)
+        end = room->at[i] >= end ? room->at[i] + 1 : end;
+    return close_range((unsigned)end, ~0u, CLOSE_RANGE_UNSHARE) < 0 ? -errno : 0;
+}
+
+/* The first word: the parent may take back the room, and write maps. */
+static int
+child_begins(const struct spawn *s, int report_fd)
+{
+    const int begun = 0;
+
+    /* The /proc directory of a process that is not dumpable belongs to
+     * root: nobody else could write its maps. This is the child's copy;
+     * exec sets it anyway, and the sandbox clears it. */
+    if (s->own_userns && prctl(PR_SET_DUMPABLE, 1) < 0)
+        return -errno;
+    return write(report_fd, &begun, sizeof(begun)) < 0 ? -errno : 0;
 }
 
 /* 0, 1: /dev/null; 2: as it is; 3: the boot socket; others close at exec. */
@@ -86,41 +113,34 @@ child_stdio(int boot_fd)
 }
 
 static int
-child_exec(const struct spawn *s, const struct ids *ids, const struct child_fds *fds)
+child_exec(const struct spawn *s, const struct ids *ids)
 {
+    const int *fds = s->room->at;
     char *const env[] = {NULL};
     const char *argv[] = {s->name, NULL};
     int r;
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         return -errno;
-    if (s->own_userns) {
-        /* The /proc directory of a process that is not dumpable belongs to
-         * root: nobody else could write its maps. This is the child's copy;
-         * exec sets it anyway, and the sandbox clears it. */
-        if (prctl(PR_SET_DUMPABLE, 1) < 0)
-            return -errno;
-        r = s->ids_count != 0 ? child_range(fds->report, fds->go) : child_userns(ids);
-        if (r < 0)
-            return r;
-    }
-    r = child_stdio(fds->boot);
+    r = child_table(s->room);
+    if (r == 0)
+        r = child_begins(s, fds[FD_REPORT]);
+    if (r == 0 && s->own_userns)
+        r = s->ids_count != 0 ? child_range(fds[FD_GO]) : child_userns(ids);
+    if (r == 0)
+        r = child_stdio(fds[FD_BOOT]);
     if (r < 0)
         return r;
-    (void)syscall(SYS_execveat, fds->exe, "", argv, env, AT_EMPTY_PATH);
+    (void)syscall(SYS_execveat, fds[FD_EXE], "", argv, env, AT_EMPTY_PATH);
     return -errno;
 }
 
 __attribute__((noreturn)) static void
-child_main(const struct spawn *s, const struct ids *ids, int report_fd, int go_fd)
+child_main(const struct spawn *s, const struct ids *ids)
 {
-    const struct child_fds fds = {.exe = fcntl(s->exe_fd, F_DUPFD_CLOEXEC, FD_HIGH),
-                                  .boot = fcntl(s->boot_fd, F_DUPFD_CLOEXEC, FD_HIGH),
-                                  .report = fcntl(report_fd, F_DUPFD_CLOEXEC, FD_HIGH),
-                                  .go = go_fd};
-    int r = fds.exe < 0 || fds.boot < 0 || fds.report < 0 ? -errno : child_exec(s, ids, &fds);
+    int r = child_exec(s, ids);
 
-    (void)!write(fds.report < 0 ? report_fd : fds.report, &r, sizeof(r));
+    (void)!write(s->room->at[FD_REPORT], &r, sizeof(r));
     _exit(127);
 }
 
@@ -139,6 +159,22 @@ child_wait(int fd)
     return n == (ssize_t)sizeof(r) ? r : -EIO;
 }
 
+/* While the other end of the pipe is in the room too, its death does not show
+ * there. */
+static int
+child_begun(int fd, int pidfd)
+{
+    struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
+    int n;
+
+    do
+        n = poll(p, sizeof(p) / sizeof(p[0]), -1);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    return (p[0].revents & POLLIN) != 0 ? child_wait(fd) : -EIO;
+}
+
 /* It never was: nobody else will hear of it or reap it. */
 static void
 child_end(int pidfd)
@@ -150,38 +186,85 @@ child_end(int pidfd)
         ;
 }
 
-/* Maps are the parent's to write: a child may map itself alone. It says first
- * that they can be, as a word of child_wait() that is no end. */
+int
+spawn_room_init(struct spawn_room *room)
+{
+    _clean(clean_fd) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int r = null < 0 ? -errno : 0;
+
+    for (size_t i = 0; i < SPAWN_ROOM; i++) {
+        room->at[i] = r < 0 ? -1 : fcntl(null, F_DUPFD_CLOEXEC, FD_HIGH);
+        if (r == 0 && room->at[i] < 0)
+            r = -errno;
+    }
+    if (r < 0)
+        spawn_room_done(room);
+    return r;
+}
+
+void
+spawn_room_done(struct spawn_room *room)
+{
+    for (size_t i = 0; i < SPAWN_ROOM; i++)
+        clean_fd(&room->at[i]);
+}
+
 static int
-give_range(const struct spawn *s, pid_t pid, int from_fd, int go_fd)
+room_fill(const struct spawn_room *room, const int fds[SPAWN_ROOM])
+{
+    for (size_t i = 0; i < SPAWN_ROOM; i++)
+        if (dup3(fds[i], room->at[i], O_CLOEXEC) < 0)
+            return -errno;
+    return 0;
+}
+
+/* Everywhere the binary, which the caller has open anyway. */
+static int
+room_empty(const struct spawn_room *room)
+{
+    for (size_t i = 0; i < SPAWN_ROOM; i++)
+        if (i != FD_EXE && dup3(room->at[FD_EXE], room->at[i], O_CLOEXEC) < 0)
+            return -errno;
+    return 0;
+}
+
+/* Maps are the parent's to write: a child may map itself alone. */
+static int
+give_range(const struct spawn *s, pid_t pid, int go_fd)
 {
     int r;
 
     if (s->ids_count == 0)
         return 0;
-    r = child_wait(from_fd);
-    if (r == 0)
-        r = idmap_child(pid, s->ids_first, s->ids_count);
+    r = idmap_child(pid, s->ids_first, s->ids_count);
     if (r < 0)
         return r;
     return write(go_fd, "", 1) == 1 ? 0 : -errno;
 }
-
-int
-spawn_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
+static int
+clone_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
 {
     const struct ids ids = {geteuid(), getegid()}; /* a new user namespace knows neither */
-    _clean(clean_fd) int pidfd = -1, from = -1, to = -1, go_from = -1, go_to = -1;
     struct clone_args args = {
         .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-                 CLONE_NEWCGROUP | CLONE_PIDFD | (s->own_userns ? CLONE_NEWUSER : 0) |
+                 CLONE_NEWCGROUP | CLONE_PIDFD | CLONE_FILES | (s->own_userns ? CLONE_NEWUSER : 0) |
                  (s->into_cgroup ? CLONE_INTO_CGROUP : 0),
-        .pidfd = (uintptr_t)&pidfd,
+        .pidfd = (uintptr_t)ret_pidfd,
         .exit_signal = SIGCHLD,
         .cgroup = s->into_cgroup ? (unsigned)s->cgroup_fd : 0,
     };
-    int p[2], go[2], r;
-    pid_t pid;
+
+    *ret_pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (*ret_pid == 0)
+        child_main(s, &ids);
+    return *ret_pid < 0 ? -errno : 0;
+}
+
+static int
+spawn_in_room(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
+{
+    _clean(clean_fd) int pidfd = -1, from = -1, to = -1, go_from = -1, go_to = -1;
+    int p[2], go[2], r, emptied;
 
     if (pipe2(p, O_CLOEXEC) < 0)
         return -errno;
@@ -191,22 +274,43 @@ spawn_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
         return -errno;
     go_from = go[0];
     go_to = go[1];
-    pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-    if (pid < 0)
-        return -errno;
-    if (pid == 0)
-        child_main(s, &ids, to, go_from);
+    r = room_fill(s->room, (const int[]){s->exe_fd, s->boot_fd, to, go_from});
     clean_fd(&to);
-    r = give_range(s, pid, from, go_to);
+    clean_fd(&go_from);
+    if (r == 0)
+        r = clone_child(s, ret_pid, &pidfd);
+    if (r == 0)
+        r = child_begun(from, pidfd);
+    emptied = room_empty(s->room);
+    if (r == 0)
+        r = emptied;
+    if (r == 0)
+        r = give_range(s, *ret_pid, go_to);
     if (r == 0)
         r = child_wait(from);
-    if (r < 0) {
+    if (r < 0 && pidfd >= 0)
         child_end(pidfd);
+    if (r == 0)
+        *ret_pidfd = take_fd(&pidfd);
+    return r;
+}
+
+int
+spawn_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
+{
+    struct spawn with = *s;
+    struct spawn_room room;
+    int r;
+
+    if (s->room != NULL)
+        return spawn_in_room(s, ret_pid, ret_pidfd);
+    r = spawn_room_init(&room);
+    if (r < 0)
         return r;
-    }
-    *ret_pid = pid;
-    *ret_pidfd = take_fd(&pidfd);
-    return 0;
+    with.room = &room;
+    r = spawn_in_room(&with, ret_pid, ret_pidfd);
+    spawn_room_done(&room);
+    return r;
 }
 
 /* Where others' ids are lent too, groups can be dropped: those that nobody

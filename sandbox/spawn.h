@@ -8,11 +8,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/*
+ * Numbers of fds that nothing else gets: what a child needs until its exec
+ * stands there, and the kernel copies no fd beyond them for it. A broker keeps
+ * them before it opens the thousands that its children are not to have. The
+ * numbers are owned. 0 or -errno; done is idempotent.
+ */
+#define SPAWN_ROOM 4
+struct spawn_room {
+    int at[SPAWN_ROOM];
+};
+int spawn_room_init(struct spawn_room *room);
+void spawn_room_done(struct spawn_room *room);
+
 struct spawn {
-    int exe_fd;       /* O_PATH or O_RDONLY of the binary */
-    const char *name; /* argv[0]: "postern-worker"; never a value */
-    int boot_fd;      /* becomes fd 3 of the child; stays open here */
-    bool into_cgroup; /* start it in the group cgroup_fd (cgroup.h) */
+    const struct spawn_room *room; /* borrowed; NULL: for this call whatever is free */
+    int exe_fd;                    /* O_PATH or O_RDONLY of the binary */
+    const char *name;              /* argv[0]: "postern-worker"; never a value */
+    int boot_fd;                   /* becomes fd 3 of the child; stays open here */
+    bool into_cgroup;              /* start it in the group cgroup_fd (cgroup.h) */
     int cgroup_fd;
     bool own_userns; /* give it a user namespace: one that maps the caller's id, or ... */
     uint32_t ids_first, ids_count; /* ... if count is not 0 this range to [0, count): root alone */

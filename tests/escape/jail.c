@@ -28,7 +28,6 @@
 #include "ipc/fd.h"
 #include "ipc/log.h"
 #include "sandbox/share_mount.h"
-#include "sandbox/spawn.h"
 #include "sandbox/subids.h"
 #include "tests/escape/profiles.h"
 #include "worker/sandbox.h"
@@ -174,8 +173,8 @@ probe(const struct order *o, const struct identity *id, const int *fds, size_t n
 static void
 check_inherited(void)
 {
-    for (int fd = BOOT_FD + 1; fd < 1024; fd++)
-        if (fcntl(fd, F_GETFD) >= 0)
+    for (long fd = BOOT_FD + 1; fd < sysconf(_SC_OPEN_MAX); fd++)
+        if (fcntl((int)fd, F_GETFD) >= 0)
             give_up(-EBADFD, "inherited fds");
 }
 
@@ -219,7 +218,7 @@ jail_start(struct jail *j, const struct order *o, int mount_fd)
     } m = {*o, {fx.uid, fx.gid, fx.rootless}};
     _clean(clean_fd) int exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     _clean(clean_fd) int mine = -1, spare = -1;
-    struct spawn s = {.exe_fd = exe, .name = PROBE, .own_userns = fx.rootless};
+    struct spawn s = {.room = fx.room, .exe_fd = exe, .name = PROBE, .own_userns = fx.rootless};
     int sv[2], fds[4];
     size_t n = 0;
 

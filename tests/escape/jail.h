@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "sandbox/sandbox.h"
+#include "sandbox/spawn.h"
 
 /* JAIL_MAP is not one of those that have no power at all: its own test has it. */
 enum jail_kind { JAIL_WORKER, JAIL_RO, JAIL_RW, JAIL_KINDS, JAIL_MAP };
@@ -102,6 +103,7 @@ struct fixture {
     uid_t uid;      /* the jail's */
     gid_t gid;
     bool rootless;
+    const struct spawn_room *room; /* borrowed; what jails are spawned with */
 };
 extern struct fixture fx;
 

@@ -272,23 +272,6 @@ no_process_leaves_a_core(void **state)
     jail_end(&j, &out);
 }
 
-/* The jail looks before it does anything else: see jail_main(). */
-static void
-fds_of_the_broker_are_not_inherited(void **state)
-{
-    const struct order o = {.kind = JAIL_WORKER};
-    int fds[200], n = 0;
-    struct outcome out;
-
-    (void)state;
-    while (n < 200 && (n == 0 || fds[n - 1] < 200))
-        fds[n++] = open("/dev/null", O_RDONLY); /* NOLINT: without CLOEXEC on purpose */
-    jail_run(&o, &out);
-    while (n > 0)
-        close(fds[--n]);
-    assert_true(out.ready);
-}
-
 /* ---- nothing may fail and be passed over --------------------------------------- */
 
 static void
@@ -536,7 +519,6 @@ main(int argc, char **argv)
         cmocka_unit_test(every_namespace_is_its_own),
         cmocka_unit_test(a_process_sees_its_own_mounts_and_no_other),
         cmocka_unit_test(no_process_leaves_a_core),
-        cmocka_unit_test(fds_of_the_broker_are_not_inherited),
         cmocka_unit_test(no_step_of_any_process_may_fail),
         cmocka_unit_test(only_mdwe_may_be_missing),
         cmocka_unit_test(without_landlock_only_best_effort_goes_on),

@@ -458,6 +458,45 @@ a_share_at_run_time_is_read_like_one_in_the_file(void **state)
 }
 
 static void
+where(const struct plan *p, const struct plan_share *sh, const char *setting, unsigned line)
+{
+    const char *file;
+    unsigned at;
+
+    plan_where(p, &p->tenants[0], sh, setting, NULL, &file, &at);
+    assert_string_equal(file, "p");
+    assert_int_equal(at, line);
+}
+
+/* As posternd serves it. */
+static void
+a_settled_plan_forgets_lines_but_no_default(void **state)
+{
+    static const char text[] = "path = \"/x\"";
+    struct plan *p =
+        plan_of("tenant \"t\" {\nlisten \"unix:/s\" {}\nshare \"a\" {\npath = \"/a\"\n}\n"
+                "}\ndefaults { access = read-write }\n");
+    struct plan_share *sh = NULL;
+    char *error = NULL;
+
+    (void)state;
+    where(p, &p->tenants[0].shares[0], "path", 4);
+    for (int i = 0; i < 2; i++)
+        plan_settle(p);
+    where(p, &p->tenants[0].shares[0], "path", 3);
+    where(p, NULL, "best-effort", 1);
+    assert_string_equal(p->tenants[0].shares[0].path, "/a");
+    assert_int_equal(plan_parse_share(p, &p->tenants[0], "b", text, sizeof(text) - 1, &sh, &error),
+                     0);
+    assert_int_equal(sh->access, ACCESS_READ_WRITE);
+    plan_share_free(sh);
+    plan_free(p);
+    assert_int_equal(plan_new("t", &p), 0);
+    plan_settle(p); /* there is nothing to forget */
+    plan_free(p);
+}
+
+static void
 a_share_joins_a_plan_without_a_file_too(void **state)
 {
     static const char text[] = "access = read-only path = \"/x\"";
@@ -581,6 +620,7 @@ main(void)
         cmocka_unit_test(control_and_delegates_are_read),
         cmocka_unit_test(defaults_stand_where_a_share_says_nothing),
         cmocka_unit_test(a_share_at_run_time_is_read_like_one_in_the_file),
+        cmocka_unit_test(a_settled_plan_forgets_lines_but_no_default),
         cmocka_unit_test(a_share_joins_a_plan_without_a_file_too),
         cmocka_unit_test(a_bad_share_at_run_time_is_refused_by_the_same_words),
         cmocka_unit_test(a_nul_in_a_share_at_run_time_hides_nothing),
