@@ -152,3 +152,9 @@ msg_bytes(const void *p, size_t n)
     memcpy(&b.data, &p, sizeof(p));
     return b;
 }
+
+const struct attr *
+msg_attr(ProtobufCBinaryData b)
+{
+    return (const struct attr *)(const void *)b.data; /* arenas align all they give */
+}

@@ -16,6 +16,7 @@
 
 #include "ipc/fs.pb-c.h"
 #include "ipc/limits.h"
+#include "ipc/ops.h"
 
 #define ARENA_BYTES 32768
 
@@ -67,5 +68,8 @@ void name_copy(char dst[NAME_BUF], const ProtobufCBinaryData *name);
 
 /* The one place that casts away const for protobuf-c; nothing writes there. */
 ProtobufCBinaryData msg_bytes(const void *p, size_t n);
+/* The attributes in a reply, which live as long as it does. Their length must be
+ * right: fs_reply_lies() says so of what a helper sent. */
+const struct attr *msg_attr(ProtobufCBinaryData b);
 
 #endif

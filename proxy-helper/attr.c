@@ -32,11 +32,11 @@ attr_version(const struct statx *st)
     return v == 0 ? 1 : v;
 }
 
-Postern__V1__Attr *
+ProtobufCBinaryData
 attr_new(struct share *sh, const struct statx *st)
 {
     bool squash = sh->identity.model == IDENTITY_SQUASH;
-    Postern__V1__Attr *a = msg_new(&sh->arena, &postern__v1__attr__descriptor);
+    struct attr *a = arena_alloc(&sh->arena, sizeof(*a));
 
     if (a == NULL)
         bug("no room in the arena for attributes");
@@ -60,7 +60,7 @@ attr_new(struct share *sh, const struct statx *st)
     a->btime_sec = st->stx_btime.tv_sec;
     a->btime_nsec = st->stx_btime.tv_nsec;
     a->version = attr_version(st);
-    return a;
+    return msg_bytes(a, sizeof(*a));
 }
 
 int
@@ -95,7 +95,7 @@ attr_type(const struct share *sh, int fd, const struct node *n)
 }
 
 int
-attr_of(struct share *sh, int fd, Postern__V1__Attr **ret)
+attr_of(struct share *sh, int fd, ProtobufCBinaryData *ret)
 {
     struct statx st;
     int r = attr_look(sh, fd, &st);

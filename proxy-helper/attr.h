@@ -17,9 +17,9 @@ mode_t attr_type(const struct share *sh, int fd, const struct node *n);
 
 /* What st, which is as the guest sees it, says; owners by the share's identity model shows it; in
  * the arena. */
-Postern__V1__Attr *attr_new(struct share *sh, const struct statx *st);
+ProtobufCBinaryData attr_new(struct share *sh, const struct statx *st);
 /* The same of what is behind an fd. 0 or -errno. */
-int attr_of(struct share *sh, int fd, Postern__V1__Attr **ret);
+int attr_of(struct share *sh, int fd, ProtobufCBinaryData *ret);
 
 /* A number that changes when the file does; never 0, which a client takes
  * for "do not cache". */

@@ -15,7 +15,7 @@
 
 /* The attributes of what dir now calls name. */
 static int
-made(struct share *sh, int dir, const char *name, Postern__V1__Attr **ret)
+made(struct share *sh, int dir, const char *name, ProtobufCBinaryData *ret)
 {
     struct statx st;
     int r = attr_look_name(sh, dir, name, &st);
@@ -28,7 +28,7 @@ made(struct share *sh, int dir, const char *name, Postern__V1__Attr **ret)
 
 /* The same of what stored_*() made, or why it did not. */
 static int
-made_stored(struct share *sh, int fd, Postern__V1__Attr **ret)
+made_stored(struct share *sh, int fd, ProtobufCBinaryData *ret)
 {
     _clean(clean_fd) int mine = fd;
 

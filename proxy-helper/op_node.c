@@ -220,6 +220,7 @@ op_walk(struct share *sh, const Postern__V1__WalkReq *req, Postern__V1__WalkRep 
     }
     rep->has_node = true;
     rep->node = node_id(&sh->nodes, at);
+    rep->has_attr = true;
     rep->attr = attr_new(sh, &st);
     return 0;
 }

@@ -47,7 +47,7 @@ flags_known(uint32_t flags, uint32_t known)
 
 /* Open a node that is in use and make it an open file. */
 static int
-open_node(struct share *sh, struct node *n, int flags, uint64_t *ret_file, Postern__V1__Attr **ret)
+open_node(struct share *sh, struct node *n, int flags, uint64_t *ret_file, ProtobufCBinaryData *ret)
 {
     _clean(clean_fd) int fd = -1;
     int r;

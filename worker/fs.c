@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 int
 fs_access(const struct fs *fs, unsigned op, bool narrowed)
@@ -112,7 +113,7 @@ walk_lies(uint32_t asked, const Postern__V1__WalkRep *rep)
 
     if (rep->done > asked || rep->steps.len != rep->done * sizeof(struct walk_step))
         return "walk: more steps than names";
-    if (arrived != (rep->has_node != 0) || arrived != (rep->attr != NULL))
+    if (arrived != (rep->has_node != 0) || arrived != (rep->has_attr != 0))
         return "walk: a node for a walk that did not arrive, or none for one that did";
     return NULL;
 }
@@ -133,9 +134,34 @@ parent_lies(const Postern__V1__ParentRep *rep)
     return rep->has_name && !name_ok(rep->name.data, rep->name.len) ? "parent: no such name" : NULL;
 }
 
+/* Where a reply has its attributes. */
+#define ATTR_AT(camel) offsetof(Postern__V1__##camel##Rep, attr)
+static const size_t attr_at[OP_END] = {
+    [OP_GETATTR] = ATTR_AT(Getattr),      [OP_WALK] = ATTR_AT(Walk),
+    [OP_PARENT] = ATTR_AT(Parent),        [OP_OPEN_READ] = ATTR_AT(OpenRead),
+    [OP_OPEN_WRITE] = ATTR_AT(OpenWrite), [OP_CREATE] = ATTR_AT(Create),
+    [OP_SETATTR] = ATTR_AT(Setattr),      [OP_MKDIR] = ATTR_AT(Mkdir),
+    [OP_SYMLINK] = ATTR_AT(Symlink),      [OP_LINK] = ATTR_AT(Link),
+    [OP_MKNOD] = ATTR_AT(Mknod),          [OP_STAT] = ATTR_AT(Stat),
+};
+
+/* A walk that did not arrive has none. */
+static bool
+attr_lies(unsigned op, const ProtobufCMessage *rep)
+{
+    ProtobufCBinaryData b;
+
+    if (attr_at[op] == 0 || (op == OP_WALK && !((const Postern__V1__WalkRep *)rep)->has_attr))
+        return false;
+    memcpy(&b, (const uint8_t *)rep + attr_at[op], sizeof(b));
+    return b.len != sizeof(struct attr);
+}
+
 const char *
 fs_reply_lies(unsigned op, uint32_t bound, const ProtobufCMessage *rep)
 {
+    if (attr_lies(op, rep))
+        return "attributes of another size";
     switch (op) {
     case OP_READ:
         return ((const Postern__V1__ReadRep *)rep)->count > bound ? "read: more than asked" : NULL;

@@ -88,10 +88,10 @@ is_entry(const struct fs_root *root, const struct share *sh)
     return sh->state == SHARE_SERVED && sh->fs != &root->fs;
 }
 
-static Postern__V1__Attr
+static struct attr
 attr_of(const struct fs_root *root)
 {
-    Postern__V1__Attr a = POSTERN__V1__ATTR__INIT;
+    struct attr a = {0};
     const struct share *sh;
 
     a.ino = ROOT_INO;
@@ -148,9 +148,9 @@ answer_attr(struct slot *s)
     Postern__V1__GetattrRep get = POSTERN__V1__GETATTR_REP__INIT;
     Postern__V1__OpenReadRep open = POSTERN__V1__OPEN_READ_REP__INIT;
     Postern__V1__ParentRep parent = POSTERN__V1__PARENT_REP__INIT;
-    Postern__V1__Attr a = attr_of(s->root);
+    struct attr a = attr_of(s->root);
 
-    get.attr = open.attr = parent.attr = &a;
+    get.attr = open.attr = parent.attr = msg_bytes(&a, sizeof(a));
     open.file = ROOT_FILE;
     parent.node = NODE_ROOT;
     answer(s, s->op == OP_GETATTR ? &get.base : s->op == OP_OPEN_READ ? &open.base : &parent.base);
@@ -213,14 +213,14 @@ stat_came(struct fs_call *own, int status, const ProtobufCMessage *m)
 {
     struct slot *s = (struct slot *)own;
     Postern__V1__StatRep rep = POSTERN__V1__STAT_REP__INIT;
-    Postern__V1__Attr a = POSTERN__V1__ATTR__INIT;
+    struct attr a = {0};
 
     s->asked->progress = true;
     s->status = stat_status(status);
     if (status == 0) {
-        a = *((const Postern__V1__GetattrRep *)m)->attr;
+        a = *msg_attr(((const Postern__V1__GetattrRep *)m)->attr);
         a.ino ^= s->asked->ino_key;
-        rep.attr = &a;
+        rep.attr = msg_bytes(&a, sizeof(a));
     }
     answer(s, &rep.base);
 }
@@ -233,7 +233,7 @@ ino_came(struct fs_call *own, int status, const ProtobufCMessage *m)
     s->asked->progress = true;
     s->asked->root_ino = INO_UNKNOWN;
     if (status == 0)
-        s->asked->root_ino = ((const Postern__V1__GetattrRep *)m)->attr->ino;
+        s->asked->root_ino = msg_attr(((const Postern__V1__GetattrRep *)m)->attr)->ino;
     due(s, 0);
 }
 

@@ -70,7 +70,7 @@ nine_ino(const struct request *r, uint64_t ino)
 }
 
 void
-pen_attr_qid(struct pen *w, const struct request *r, const Postern__V1__Attr *a)
+pen_attr_qid(struct pen *w, const struct request *r, const struct attr *a)
 {
     pen_qid(w, nine_ino(r, a->ino), a->mode, a->version);
 }
@@ -359,7 +359,7 @@ attach_done(struct fs_call *call, int status, const ProtobufCMessage *m)
         fid_go(f, FID_WALKED);
     }
     reply_begin(r, &w, NINE_TATTACH + 1);
-    pen_attr_qid(&w, r, rep->attr);
+    pen_attr_qid(&w, r, msg_attr(rep->attr));
     reply_end(r, &w);
 }
 

@@ -72,7 +72,7 @@ nine_is_entry(const struct request *r)
 
 /* 13 bytes; the second: of a file of r->share. */
 void pen_qid(struct pen *w, uint64_t ino, uint32_t mode, uint32_t version);
-void pen_attr_qid(struct pen *w, const struct request *r, const Postern__V1__Attr *a);
+void pen_attr_qid(struct pen *w, const struct request *r, const struct attr *a);
 
 /* The message is at its end and about that fid: -EPROTO, or request_fid(). The
  * second for what writes: request_fid_to_write(). */
@@ -117,7 +117,7 @@ void nine_will_be(struct request *r, struct str name);
 /* The fid of the directory becomes that of what was made there, r->fresh_node. */
 void nine_becomes(struct request *r);
 /* The fid is open with r->fresh_file, unless it went away meanwhile; answers. */
-void nine_opened(struct request *r, uint64_t file, const Postern__V1__Attr *a);
+void nine_opened(struct request *r, uint64_t file, const struct attr *a);
 /* FSYNC, of a fid that is open; nothing to do where nothing can be written. */
 int nine_fsync(struct request *r, bool datasync);
 

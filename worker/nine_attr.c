@@ -30,7 +30,7 @@ enum setattr_bit {
 #define NSEC_END 1000000000u
 
 static uint64_t
-valid_bits(uint64_t asked, const Postern__V1__Attr *a)
+valid_bits(uint64_t asked, const struct attr *a)
 {
     uint64_t valid = GETATTR_BASIC | (asked & GETATTR_DATA_VERSION);
 
@@ -44,14 +44,14 @@ getattr_done(struct fs_call *call, int status, const ProtobufCMessage *m)
 {
     const Postern__V1__GetattrRep *rep = (const Postern__V1__GetattrRep *)m;
     struct request *r = request_of(call);
-    const Postern__V1__Attr *a;
+    const struct attr *a;
     struct pen w;
 
     if (status < 0) {
         reply_error(r, status);
         return;
     }
-    a = rep->attr;
+    a = msg_attr(rep->attr);
     reply_begin(r, &w, NINE_TGETATTR + 1);
     pen_u64(&w, valid_bits(r->mask, a));
     pen_attr_qid(&w, r, a);

@@ -151,7 +151,7 @@ nine_treaddir(struct request *r, struct cursor *c)
 }
 
 static void
-reply_made(struct request *r, const Postern__V1__Attr *a)
+reply_made(struct request *r, const struct attr *a)
 {
     struct pen w;
 
@@ -166,7 +166,7 @@ mkdir_done(struct fs_call *call, int status, const ProtobufCMessage *m)
     if (status < 0)
         reply_error(request_of(call), status);
     else
-        reply_made(request_of(call), ((const Postern__V1__MkdirRep *)m)->attr);
+        reply_made(request_of(call), msg_attr(((const Postern__V1__MkdirRep *)m)->attr));
 }
 
 int
@@ -197,7 +197,7 @@ symlink_done(struct fs_call *call, int status, const ProtobufCMessage *m)
     if (status < 0)
         reply_error(request_of(call), status);
     else
-        reply_made(request_of(call), ((const Postern__V1__SymlinkRep *)m)->attr);
+        reply_made(request_of(call), msg_attr(((const Postern__V1__SymlinkRep *)m)->attr));
 }
 
 /* Stored as it is, never followed by us: any text without a NUL will do. */
@@ -239,7 +239,7 @@ mknod_done(struct fs_call *call, int status, const ProtobufCMessage *m)
     if (status < 0)
         reply_error(request_of(call), status);
     else
-        reply_made(request_of(call), ((const Postern__V1__MknodRep *)m)->attr);
+        reply_made(request_of(call), msg_attr(((const Postern__V1__MknodRep *)m)->attr));
 }
 
 /* As mknod(2). Whether devices are to be had is the share's to say. */

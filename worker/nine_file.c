@@ -55,7 +55,7 @@ open_how_dotl(uint32_t f)
 
 /* Unless the fid went away meanwhile; then so does the file. */
 void
-nine_opened(struct request *r, uint64_t file, const Postern__V1__Attr *a)
+nine_opened(struct request *r, uint64_t file, const struct attr *a)
 {
     struct fid *f = r->fid;
     struct pen w;
@@ -84,7 +84,7 @@ opened_to_read(struct fs_call *call, int status, const ProtobufCMessage *m)
     if (status < 0)
         reply_error(request_of(call), status);
     else
-        nine_opened(request_of(call), rep->file, rep->attr);
+        nine_opened(request_of(call), rep->file, msg_attr(rep->attr));
 }
 
 static void
@@ -95,7 +95,7 @@ opened_to_write(struct fs_call *call, int status, const ProtobufCMessage *m)
     if (status < 0)
         reply_error(request_of(call), status);
     else
-        nine_opened(request_of(call), rep->file, rep->attr);
+        nine_opened(request_of(call), rep->file, msg_attr(rep->attr));
 }
 
 /* What Tlopen and Tlcreate have in common: -EROFS first, then the rest. */
@@ -181,9 +181,9 @@ created(struct fs_call *call, int status, const ProtobufCMessage *m)
         reply_error(r, status);
         return;
     }
-    handle_fill(r->fresh_node, rep->node, rep->attr->mode);
+    handle_fill(r->fresh_node, rep->node, msg_attr(rep->attr)->mode);
     nine_becomes(r);
-    nine_opened(r, rep->file, rep->attr);
+    nine_opened(r, rep->file, msg_attr(rep->attr));
 }
 
 int

@@ -70,7 +70,7 @@ nine_topen(struct request *r, struct cursor *c)
 
 /* What was made is the fid's now; it is not open. */
 static void
-made_closed(struct request *r, const Postern__V1__Attr *a)
+made_closed(struct request *r, const struct attr *a)
 {
     struct fid *f = r->fid;
     struct pen w;
@@ -96,7 +96,7 @@ made_opened(struct fs_call *call, int status, const ProtobufCMessage *m)
         return;
     }
     nine_becomes(r);
-    nine_opened(r, rep->file, rep->attr);
+    nine_opened(r, rep->file, msg_attr(rep->attr));
 }
 
 static int
@@ -124,12 +124,12 @@ made_found(struct fs_call *call, int status, const ProtobufCMessage *m)
         reply_error(r, status);
         return;
     }
-    handle_fill(r->fresh_node, rep->node, rep->attr->mode);
-    r->fresh_place->directory = S_ISDIR(rep->attr->mode);
+    handle_fill(r->fresh_node, rep->node, msg_attr(rep->attr)->mode);
+    r->fresh_place->directory = S_ISDIR(msg_attr(rep->attr)->mode);
     if (r->opens)
         request_step(r, made_open);
     else
-        made_closed(r, rep->attr);
+        made_closed(r, msg_attr(rep->attr));
 }
 
 static int
@@ -167,7 +167,7 @@ linked(struct fs_call *call, int status, const ProtobufCMessage *m)
     handle_put(r->fresh_node);
     r->fresh_node = r->other;
     r->other = NULL;
-    made_closed(r, rep->attr);
+    made_closed(r, msg_attr(rep->attr));
 }
 
 static int
@@ -381,7 +381,7 @@ stat_done(struct fs_call *call, int status, const ProtobufCMessage *m)
     reply_begin(r, &w, NINE_TSTAT + 1);
     stat = w;
     (void)pen_take(&stat, 2);
-    pen_stat(&stat, r, rep->attr, place_name(r->place), target);
+    pen_stat(&stat, r, msg_attr(rep->attr), place_name(r->place), target);
     if (stat.full || pen_len(&stat) > r->conn->msize) {
         reply_error(r, -ENAMETOOLONG); /* a reply beyond msize would end the connection */
         return;

@@ -115,8 +115,7 @@ ask_records(struct request *r)
 
 /* One stat behind the others. False: it does not fit. */
 static bool
-put_entry(struct request *r, const Postern__V1__Attr *a, const struct dir_entry *d,
-          struct str target)
+put_entry(struct request *r, const struct attr *a, const struct dir_entry *d, struct str target)
 {
     const struct str name = {(const uint8_t *)d->name, d->len};
     struct pen w;
@@ -144,7 +143,7 @@ static void
 stat_came(struct fs_call *call, int status, const ProtobufCMessage *m)
 {
     const Postern__V1__StatRep *rep = (const Postern__V1__StatRep *)m;
-    Postern__V1__Attr bare = POSTERN__V1__ATTR__INIT;
+    struct attr bare = {0};
     struct request *r = request_of(call);
     struct legacy *l = &r->legacy;
     struct dir_entry d;
@@ -164,7 +163,7 @@ stat_came(struct fs_call *call, int status, const ProtobufCMessage *m)
     bare.nlink = 1;
     if (status == 0)
         target = (struct str){rep->target.data, rep->target.len};
-    if (status != -ENOENT && !put_entry(r, status == 0 ? rep->attr : &bare, &d, target)) {
+    if (status != -ENOENT && !put_entry(r, status == 0 ? msg_attr(rep->attr) : &bare, &d, target)) {
         entry_too_large(r);
         return;
     }

@@ -88,7 +88,7 @@ seconds(int64_t t)
 /* Where a symlink points, which device it is; of others how many names they
  * have, as Linux looks for it. */
 static void
-pen_extension(struct pen *w, const Postern__V1__Attr *a, struct str target)
+pen_extension(struct pen *w, const struct attr *a, struct str target)
 {
     char text[64] = "";
 
@@ -105,7 +105,7 @@ pen_extension(struct pen *w, const Postern__V1__Attr *a, struct str target)
 }
 
 void
-pen_stat(struct pen *w, const struct request *r, const Postern__V1__Attr *a, struct str name,
+pen_stat(struct pen *w, const struct request *r, const struct attr *a, struct str name,
          struct str target)
 {
     const unsigned dialect = r->conn->dialect;

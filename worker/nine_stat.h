@@ -37,7 +37,7 @@ uint32_t dm_perm(unsigned dialect, uint32_t dm);
 
 /* One stat of a file of r->share, its own size in front. w->full: it does not
  * fit. target: of a symlink, for 9P2000.u. */
-void pen_stat(struct pen *w, const struct request *r, const Postern__V1__Attr *a, struct str name,
+void pen_stat(struct pen *w, const struct request *r, const struct attr *a, struct str name,
               struct str target);
 
 enum wstat_bit {

@@ -148,7 +148,7 @@ note_last(struct request *r)
 
 /* One step to a file of r->share. */
 static void
-stepped(struct request *r, const Postern__V1__Attr *a)
+stepped(struct request *r, const struct attr *a)
 {
     struct walk *w = r->walk;
 
@@ -173,7 +173,7 @@ walked(struct fs_call *call, int status, const ProtobufCMessage *m)
         return;
     }
     note_last(r);
-    walk_arrives(r, rep->node, rep->attr->mode);
+    walk_arrives(r, rep->node, msg_attr(rep->attr)->mode);
 }
 
 /* The name of a directory that PARENT led to; a share's root has it from the
@@ -199,11 +199,11 @@ went_up(struct fs_call *call, int status, const ProtobufCMessage *m)
         walk_stops(r, status);
         return;
     }
-    stepped(r, rep->attr);
+    stepped(r, msg_attr(rep->attr));
     name = parent_name(r, rep);
     if (name.n > 0 && r->walk->at == r->walk->n && keeps_names(r))
         note_place(r, NULL, name);
-    walk_arrives(r, rep->node, rep->attr->mode);
+    walk_arrives(r, rep->node, msg_attr(rep->attr)->mode);
 }
 
 /* Into a share, by its entry of the aggregate root. */
@@ -217,7 +217,7 @@ went_in(struct fs_call *call, int status, const ProtobufCMessage *m)
         walk_stops(r, status == -ESTALE ? -ENOENT : status);
         return;
     }
-    stepped(r, rep->attr);
+    stepped(r, msg_attr(rep->attr));
     note_last(r);
     walk_arrives(r, NODE_ROOT, S_IFDIR);
 }

@@ -140,7 +140,7 @@ host_mode(unsigned dialect, uint32_t dm, uint32_t old)
 
 /* Of what is asked for, what is so already. */
 static uint32_t
-already(unsigned dialect, const struct legacy *l, const Postern__V1__Attr *a)
+already(unsigned dialect, const struct legacy *l, const struct attr *a)
 {
     uint32_t perm = dm_perm(dialect, dm_of_mode(dialect, a->mode));
 
@@ -153,7 +153,7 @@ already(unsigned dialect, const struct legacy *l, const Postern__V1__Attr *a)
 }
 
 static int
-check_change(struct request *r, const Postern__V1__Attr *a)
+check_change(struct request *r, const struct attr *a)
 {
     unsigned dialect = r->conn->dialect;
     struct legacy *l = &r->legacy;
@@ -177,7 +177,8 @@ static void
 looked(struct fs_call *call, int status, const ProtobufCMessage *m)
 {
     struct request *r = request_of(call);
-    int e = status < 0 ? status : check_change(r, ((const Postern__V1__GetattrRep *)m)->attr);
+    int e =
+        status < 0 ? status : check_change(r, msg_attr(((const Postern__V1__GetattrRep *)m)->attr));
 
     if (e < 0)
         reply_error(r, e);

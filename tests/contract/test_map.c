@@ -101,7 +101,7 @@ what_is_made_belongs_to_who_made_it(void **state)
     struct contract *c = open_map();
     Postern__V1__SymlinkReq link = POSTERN__V1__SYMLINK_REQ__INIT;
     Postern__V1__MknodReq node = POSTERN__V1__MKNOD_REQ__INIT;
-    Postern__V1__Attr a;
+    struct attr a;
     uint64_t n;
 
     (void)state;

@@ -129,11 +129,11 @@ mkdir_makes_a_directory_with_its_mode_and_no_set_id_bits(void **state)
     req.name = text("d");
     req.mode = 07750;
     assert_int_equal(ask_mkdir(&c->client, &req, &rep), 0);
-    assert_int_equal(rep->attr->mode, S_IFDIR | 01750);
-    assert_int_equal(rep->attr->uid, 1000);
+    assert_int_equal(msg_attr(rep->attr)->mode, S_IFDIR | 01750);
+    assert_int_equal(msg_attr(rep->attr)->uid, 1000);
     assert_int_equal(fstatat(c->root, "d", &st, 0), 0);
     assert_int_equal(st.st_mode, S_IFDIR | 01750);
-    assert_int_equal(rep->attr->ino, st.st_ino);
+    assert_int_equal(msg_attr(rep->attr)->ino, st.st_ino);
     assert_int_equal(mkdir_status(c, NODE_ROOT, "d", 0755), -EEXIST);
 }
 
@@ -185,7 +185,7 @@ link_takes_files_links_and_fifos_and_no_directory(void **state)
     assert_int_equal(link_status(c, n, "f2"), 0);
     assert_int_equal(link_status(c, n, "f2"), -EEXIST);
     assert_int_equal(getattr_status(c, n, &rep), 0);
-    assert_int_equal(rep->attr->nlink, 2);
+    assert_int_equal(msg_attr(rep->attr)->nlink, 2);
     assert_int_equal(unlinkat(c->root, "f", 0), 0);
     assert_int_equal(unlinkat(c->root, "f2", 0), 0);
     assert_int_equal(link_status(c, n, "f3"), -ENOENT); /* nothing is left to link to */
@@ -278,8 +278,8 @@ an_unlinked_node_stays_usable(void **state)
     assert_int_equal(unlink_status(c, NODE_ROOT, "f", false), 0);
     host_write(c, "f", "another");
     assert_int_equal(getattr_status(c, n, &rep), 0);
-    assert_int_equal(rep->attr->nlink, 0);
-    assert_int_equal(rep->attr->size, 5);
+    assert_int_equal(msg_attr(rep->attr)->nlink, 0);
+    assert_int_equal(msg_attr(rep->attr)->size, 5);
     set.node = n;
     set.has_mode = set.has_size = true;
     set.mode = 0600;
@@ -321,9 +321,9 @@ an_unlinked_node_keeps_its_fd_when_fds_are_few(void **state)
         }
     }
     assert_int_equal(getattr_status(c, gone, &rep), 0);
-    assert_int_equal(rep->attr->size, 1);
+    assert_int_equal(msg_attr(rep->attr)->size, 1);
     assert_int_equal(getattr_status(c, replaced, &rep), 0);
-    assert_int_equal(rep->attr->size, 2);
+    assert_int_equal(msg_attr(rep->attr)->size, 2);
     (void)contract_close(c);
 }
 

@@ -40,7 +40,7 @@ a_file_opens_for_reading_and_closes(void **state)
     get.file = open_read(c, n);
     get.has_file = true;
     assert_int_equal(ask_getattr(&c->client, &get, &rep), 0);
-    assert_int_equal(rep->attr->size, 5);
+    assert_int_equal(msg_attr(rep->attr)->size, 5);
     assert_int_equal(read_at(c, get.file, 0, 100), 5);
     assert_memory_equal(c->client.ch.slab, "hello", 5);
     assert_int_equal(write_at(c, get.file, 0, "x", 1), -EBADF);
@@ -199,8 +199,8 @@ create_makes_a_file_and_opens_it(void **state)
     assert_int_equal(create(c, NODE_ROOT, "f", 0640, OPEN_READS, &rep), 0);
     n = rep->node;
     f = rep->file;
-    assert_int_equal(rep->attr->mode, S_IFREG | 0640);
-    assert_int_equal(rep->attr->uid, 1000);
+    assert_int_equal(msg_attr(rep->attr)->mode, S_IFREG | 0640);
+    assert_int_equal(msg_attr(rep->attr)->uid, 1000);
     assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 0640);
     assert_int_equal(write_at(c, f, 0, "abc", 3), 3);
     assert_int_equal(read_at(c, f, 0, 100), 3);
@@ -246,7 +246,7 @@ create_keeps_set_id_bits_where_policy_allows_them(void **state)
     (void)state;
     c = contract_open(&(struct contract_options){.allow_set_id = true});
     assert_int_equal(create(c, NODE_ROOT, "f", 06755, 0, &rep), 0);
-    assert_int_equal(rep->attr->mode, S_IFREG | 06755);
+    assert_int_equal(msg_attr(rep->attr)->mode, S_IFREG | 06755);
     assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 06755);
     (void)contract_close(c);
 }
@@ -263,12 +263,12 @@ create_of_a_taken_name_fails_or_opens_what_is_there(void **state)
     assert_int_equal(create(c, NODE_ROOT, "f", 0600, OPEN_READS, &rep), 0);
     n = rep->node;
     f = rep->file;
-    assert_int_equal(rep->attr->size, 5);
+    assert_int_equal(msg_attr(rep->attr)->size, 5);
     assert_int_equal(host_stat(c, "f").st_mode, S_IFREG | 0644);
     close_file(c, f);
     assert_int_equal(create(c, NODE_ROOT, "f", 0600, OPEN_TRUNC, &rep), 0);
     assert_int_equal(rep->node, n);
-    assert_int_equal(rep->attr->size, 0);
+    assert_int_equal(msg_attr(rep->attr)->size, 0);
     close_file(c, rep->file);
     forget(c, n, 2);
 }

@@ -90,8 +90,8 @@ use_after(struct contract *c, uint64_t n, uint64_t f, uint32_t nlink)
     get.file = f;
     get.has_file = true;
     assert_int_equal(ask_getattr(&c->client, &get, &rep), 0);
-    assert_int_equal(rep->attr->nlink, nlink);
-    assert_int_equal(rep->attr->size, 5);
+    assert_int_equal(msg_attr(rep->attr)->nlink, nlink);
+    assert_int_equal(msg_attr(rep->attr)->size, 5);
     assert_int_equal(write_at(c, f, 0, "JELLO", 5), 5);
     assert_int_equal(truncate_node(c, n, 3), 0);
     assert_int_equal(chmod_node(c, n, 0600), 0);

@@ -143,7 +143,7 @@ the_owner_shown_may_be_set_and_no_other(void **state)
     req.uid = 1000;
     req.gid = 1001;
     assert_int_equal(ask_setattr(&c->client, &req, &rep), 0);
-    assert_int_equal(rep->attr->uid, 1000);
+    assert_int_equal(msg_attr(rep->attr)->uid, 1000);
     assert_int_equal(host_stat(c, "f").st_uid, uid);
     req.uid = 0;
     req.has_size = true; /* and nothing else is done either */
@@ -174,7 +174,7 @@ size_is_set_by_node_and_by_open_file(void **state)
     req.file = f;
     req.size = 1u << 20;
     assert_int_equal(ask_setattr(&c->client, &req, &rep), 0);
-    assert_int_equal(rep->attr->size, 1u << 20);
+    assert_int_equal(msg_attr(rep->attr)->size, 1u << 20);
     assert_int_equal(truncate_node(c, n, 7), 0); /* it has no name, but it is there */
     close_file(c, f);
     assert_int_equal(ask_setattr(&c->client, &req, NULL), -EBADF);

@@ -90,11 +90,11 @@ stored_is_there(const struct contract *c, const char *name, uint32_t uid, uint32
     assert_int_equal(host_u32(c, name, "user.virtfs.mode"), mode);
 }
 
-static Postern__V1__Attr
+static struct attr
 seen(struct contract *c, const char *name)
 {
     uint64_t n = walk_to(c, NODE_ROOT, name);
-    Postern__V1__Attr a = attr_of_node(c, n);
+    struct attr a = attr_of_node(c, n);
 
     forget(c, n, 1);
     return a;
@@ -103,7 +103,7 @@ seen(struct contract *c, const char *name)
 static void
 shows(struct contract *c, const char *name, uint32_t uid, uint32_t gid, uint32_t mode)
 {
-    Postern__V1__Attr a = seen(c, name);
+    struct attr a = seen(c, name);
 
     assert_int_equal(a.uid, uid);
     assert_int_equal(a.gid, gid);

@@ -206,7 +206,7 @@ check_numbers(struct contract *c, uint64_t dir, uint64_t above, struct listing *
 
     listing_of(c, dir, 65536, &l);
     for (unsigned i = 0; i < l.n; i++) {
-        Postern__V1__Attr attr;
+        struct attr attr;
 
         if (strcmp(l.at[i].name, ".") == 0) {
             assert_true(l.at[i].ino == ino_of(c, dir));

@@ -27,15 +27,15 @@ walk_often(struct contract *c, uint64_t dir, const char *name)
 }
 
 /* What a walk of one name says of it; its reference is given back. */
-static Postern__V1__Attr
+static struct attr
 walk_attr(struct contract *c, uint64_t dir, const char *name, uint64_t *ret_node)
 {
     const Postern__V1__WalkRep *rep;
-    Postern__V1__Attr a;
+    struct attr a;
 
     assert_int_equal(walk_one(c, dir, name, &rep), 0);
     assert_int_equal(rep->done, 1);
-    a = *rep->attr;
+    a = *msg_attr(rep->attr);
     *ret_node = rep->node;
     return a;
 }
@@ -58,7 +58,7 @@ the_answer_is_the_files_of_now(void **state)
 {
     struct contract *c = *state;
     uint64_t f, again;
-    Postern__V1__Attr a;
+    struct attr a;
 
     host_write(c, "f", "x");
     f = walk_often(c, NODE_ROOT, "f");
@@ -93,7 +93,7 @@ a_file_put_in_the_place_of_another_is_another_node(void **state)
 {
     struct contract *c = *state;
     uint64_t old, new;
-    Postern__V1__Attr a;
+    struct attr a;
 
     host_write(c, "f", "old");
     old = walk_often(c, NODE_ROOT, "f");
@@ -143,7 +143,7 @@ a_directory_that_became_a_symlink_is_not_followed(void **state)
 {
     struct contract *c = *state;
     uint64_t d, f, link;
-    Postern__V1__Attr a;
+    struct attr a;
 
     host_mkdir(c, "d");
     host_write(c, "d/f", "inside");
@@ -168,7 +168,7 @@ a_symlink_that_became_its_target_is_another_node(void **state)
 {
     struct contract *c = *state;
     uint64_t link, f, again;
-    Postern__V1__Attr a;
+    struct attr a;
 
     host_write(c, "f", "hello");
     assert_int_equal(symlinkat("f", c->root, "l"), 0);

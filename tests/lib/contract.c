@@ -569,7 +569,7 @@ parent_of(struct contract *c, uint64_t node)
 
     req.node = node;
     assert_int_equal(ask_parent(&c->client, &req, &rep), 0);
-    assert_non_null(rep->attr);
+    assert_int_equal(rep->attr.len, sizeof(struct attr));
     return rep->node;
 }
 
@@ -775,7 +775,7 @@ rename_node_to(struct contract *c, uint64_t node, uint64_t new_dir, const char *
 }
 
 int
-stat_status(struct contract *c, uint64_t dir, const char *name, Postern__V1__Attr *ret)
+stat_status(struct contract *c, uint64_t dir, const char *name, struct attr *ret)
 {
     Postern__V1__StatReq req = POSTERN__V1__STAT_REQ__INIT;
     const Postern__V1__StatRep *rep;
@@ -785,11 +785,11 @@ stat_status(struct contract *c, uint64_t dir, const char *name, Postern__V1__Att
     req.name = msg_bytes(name, strlen(name));
     r = ask_stat(&c->client, &req, &rep);
     if (r == 0 && ret != NULL)
-        *ret = *rep->attr;
+        *ret = *msg_attr(rep->attr);
     return r;
 }
 
-Postern__V1__Attr
+struct attr
 attr_of_node(struct contract *c, uint64_t node)
 {
     Postern__V1__GetattrReq req = POSTERN__V1__GETATTR_REQ__INIT;
@@ -797,7 +797,7 @@ attr_of_node(struct contract *c, uint64_t node)
 
     req.node = node;
     assert_int_equal(ask_getattr(&c->client, &req, &rep), 0);
-    return *rep->attr;
+    return *msg_attr(rep->attr);
 }
 
 int

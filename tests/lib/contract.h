@@ -134,9 +134,9 @@ int symlink_at(struct contract *c, uint64_t dir, const char *name);
 int link_at(struct contract *c, uint64_t node, uint64_t dir, const char *name);
 int rename_node_to(struct contract *c, uint64_t node, uint64_t new_dir, const char *new_name);
 /* Status; *ret, unless NULL, is the name's when that is 0. */
-int stat_status(struct contract *c, uint64_t dir, const char *name, Postern__V1__Attr *ret);
+int stat_status(struct contract *c, uint64_t dir, const char *name, struct attr *ret);
 /* The attributes of a node; chmod and truncate of it: status. */
-Postern__V1__Attr attr_of_node(struct contract *c, uint64_t node);
+struct attr attr_of_node(struct contract *c, uint64_t node);
 int chmod_node(struct contract *c, uint64_t node, uint32_t mode);
 int truncate_node(struct contract *c, uint64_t node, uint64_t size);
 

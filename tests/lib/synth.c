@@ -86,7 +86,7 @@ struct synth {
     uint32_t withheld; /* pages of it, by synth_pages() */
     uint8_t *memory;   /* SLAB_BYTES */
     /* storage behind the reply that is being made */
-    Postern__V1__Attr attr;
+    struct attr attr;
     struct walk_step step[WALK_MAX];
 };
 
@@ -206,10 +206,10 @@ leave(struct inode *dir, struct entry *e)
     dir->version++;
 }
 
-static Postern__V1__Attr *
+static ProtobufCBinaryData
 attr_of(struct synth *s, const struct inode *in)
 {
-    s->attr = (Postern__V1__Attr)POSTERN__V1__ATTR__INIT;
+    s->attr = (struct attr){0};
     s->attr.ino = (uint64_t)(in - s->inode) + 1;
     s->attr.mode = in->mode;
     s->attr.nlink = in->nlink;
@@ -221,7 +221,7 @@ attr_of(struct synth *s, const struct inode *in)
     s->attr.mtime_sec = s->attr.ctime_sec = in->mtime;
     s->attr.btime_sec = 1;
     s->attr.version = in->version;
-    return &s->attr;
+    return msg_bytes(&s->attr, sizeof(s->attr));
 }
 
 static void
@@ -304,6 +304,7 @@ HANDLER(walk, Walk)
         at->refs++;
         rep->has_node = 1;
         rep->node = node_id(s, at);
+        rep->has_attr = 1;
         rep->attr = attr_of(s, at);
     }
     return 0;

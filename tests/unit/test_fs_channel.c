@@ -417,7 +417,7 @@ a_walk_reply_must_agree_with_itself_and_the_request(void **state)
     for (size_t i = 0; i < COUNT(walks); i++) {
         Postern__V1__WalkReq q = POSTERN__V1__WALK_REQ__INIT;
         Postern__V1__WalkRep rep = POSTERN__V1__WALK_REP__INIT;
-        Postern__V1__Attr attr = POSTERN__V1__ATTR__INIT;
+        struct attr attr = {0};
         struct call c = {.call = {.done = done}};
         struct frame f;
         struct side *s;
@@ -432,13 +432,48 @@ a_walk_reply_must_agree_with_itself_and_the_request(void **state)
         rep.done = walks[i].done;
         rep.steps = msg_bytes(bytes, walks[i].steps * sizeof(struct walk_step));
         rep.has_node = walks[i].node;
-        rep.attr = walks[i].attr ? &attr : NULL;
+        rep.has_attr = walks[i].attr;
+        rep.attr = msg_bytes(&attr, sizeof(attr));
         reply(s, &f, &rep.base);
         assert_true(fs_channel_poll(s->fc, &s->arena));
         assert_int_equal(fs_channel_is_gone(s->fc), walks[i].lie);
         assert_int_equal(c.answers, 1);
         assert_int_equal(c.status, walks[i].lie ? -EIO : 0);
     }
+}
+
+/* Of whatever operation, as its descriptor says. */
+static void
+a_reply_with_attributes_of_another_size_is_a_lie(void **state)
+{
+    static const struct attr attrs[2];
+    unsigned seen = 0;
+
+    (void)state;
+    for (unsigned op = 1; op < OP_END; op++) {
+        const ProtobufCMessageDescriptor *d = op_info(op)->rep;
+        const ProtobufCFieldDescriptor *f =
+            protobuf_c_message_descriptor_get_field_by_name(d, "attr");
+        _Alignas(16) uint8_t room[512] = {0};
+        ProtobufCMessage *m = (ProtobufCMessage *)room;
+        const size_t sizes[] = {0, sizeof(attrs[0]) - 1, sizeof(attrs[0]) + 1, sizeof(attrs)};
+
+        if (f == NULL)
+            continue;
+        seen++;
+        assert_true(d->sizeof_message <= sizeof(room));
+        protobuf_c_message_init(d, m);
+        if (op == OP_WALK)
+            ((Postern__V1__WalkRep *)m)->has_attr = ((Postern__V1__WalkRep *)m)->has_node = 1;
+        for (size_t i = 0; i <= COUNT(sizes); i++) { /* at last of the right one */
+            size_t n = i < COUNT(sizes) ? sizes[i] : sizeof(attrs[0]);
+            ProtobufCBinaryData b = msg_bytes(attrs, n);
+
+            memcpy(room + f->offset, &b, sizeof(b));
+            assert_true((fs_reply_lies(op, 0, m) != NULL) == (i < COUNT(sizes)));
+        }
+    }
+    assert_true(seen > 10);
 }
 
 static void
@@ -573,6 +608,7 @@ main(void)
         T(a_read_only_share_gets_no_writing_call),
         T(a_lie_closes_the_share_and_nothing_else),
         T(a_walk_reply_must_agree_with_itself_and_the_request),
+        T(a_reply_with_attributes_of_another_size_is_a_lie),
         T(a_ring_position_that_cannot_be_closes_the_share),
         T(blame_takes_effect_with_the_next_poll_not_within),
         T(a_helper_that_sleeps_is_woken_once_for_a_batch),
