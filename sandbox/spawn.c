@@ -241,6 +241,7 @@ give_range(const struct spawn *s, pid_t pid, int go_fd)
         return r;
     return write(go_fd, "", 1) == 1 ? 0 : -errno;
 }
+
 static int
 clone_child(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
 {
