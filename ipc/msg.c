@@ -127,7 +127,7 @@ msg_check(const ProtobufCMessage *m)
         bool name;
 
         if (f->type != PROTOBUF_C_TYPE_BYTES || !field_present(m, f))
-            continue; /* most of a WALK's sixteen are */
+            continue; /* absent, as most of a WALK's sixteen names */
         name = msg_field_is_name(f);
         if (!name && !msg_field_is_key(f))
             continue;

@@ -31,17 +31,25 @@ lock_owner_find(const struct conn *c, const struct handle *node, struct str id, 
     return NULL;
 }
 
+/* Of one in the list: it holds nothing, and no request works on it. */
+static bool
+rests(const struct lock_owner *o)
+{
+    return o->refs == 0 && o->ranges == NULL;
+}
+
 /* Room for another owner, at worst where one rests. */
 static bool
 has_room(struct conn *c)
 {
-    struct lock_owner *o;
+    struct lock_owner *o = c->locks.owners;
 
     if (c->locks.nowners < LOCK_OWNERS_MAX)
         return true;
     if (c->locks.nresting == 0)
         return false;
-    DL_SEARCH_SCALAR(c->locks.owners, o, resting, true);
+    while (!rests(o))
+        o = o->next;
     lock_owner_forsake(o);
     return true;
 }
@@ -57,7 +65,7 @@ lock_owner_new(struct conn *c, struct handle *node, struct str id, uint32_t proc
     o = pool_get(&c->tenant->owners);
     if (o == NULL)
         return -ENOMEM;
-    *o = (struct lock_owner){.conn = c, .proc_id = proc_id, .nclient = (uint32_t)id.n};
+    *o = (struct lock_owner){.conn = c, .refs = 1, .proc_id = proc_id, .nclient = (uint32_t)id.n};
     memcpy(o->client, id.p, id.n);
     o->node = handle_get(node);
     DL_APPEND(c->locks.owners, o);
@@ -69,9 +77,8 @@ lock_owner_new(struct conn *c, struct handle *node, struct str id, uint32_t proc
 struct lock_owner *
 lock_owner_get(struct lock_owner *o)
 {
-    if (o->resting)
+    if (rests(o))
         o->conn->locks.nresting--;
-    o->resting = false;
     o->refs++;
     return o;
 }
@@ -102,7 +109,6 @@ lock_owner_put(struct lock_owner *o)
     if (o == NULL || --o->refs > 0 || o->ranges != NULL)
         return;
     if (may_rest(o)) {
-        o->resting = true;
         o->conn->locks.nresting++;
         return;
     }

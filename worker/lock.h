@@ -45,7 +45,6 @@ struct lock_owner {
     uint32_t refs;             /* requests */
     bool gone;                 /* its fid or its connection is */
     bool writes;               /* that fid is open to write */
-    bool resting;              /* it holds nothing, and no request works on it */
     uint32_t proc_id;
     uint32_t nclient;
     uint8_t client[LOCK_CLIENT_MAX];
@@ -62,7 +61,7 @@ struct conn_locks {
 /* The owner of that node, or NULL. */
 struct lock_owner *lock_owner_find(const struct conn *c, const struct handle *node, struct str id,
                                    uint32_t proc_id);
-/* A new one, with no reference yet. 0 and *ret; -ENOLCK: too many; -ENOMEM. */
+/* A new one, with a reference. 0 and *ret; -ENOLCK: too many; -ENOMEM. */
 int lock_owner_new(struct conn *c, struct handle *node, struct str id, uint32_t proc_id,
                    struct lock_owner **ret);
 struct lock_owner *lock_owner_get(struct lock_owner *o);

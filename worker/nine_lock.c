@@ -359,15 +359,9 @@ lock_begin(struct request *r, uint32_t num, const struct lock_args *a)
 static int
 owner_needed(struct request *r, const struct lock_args *a)
 {
-    struct lock_owner *o;
-    int e;
-
     if (r->owner != NULL)
         return 0;
-    e = lock_owner_new(r->conn, r->node, a->client, a->proc_id, &o);
-    if (e == 0)
-        r->owner = lock_owner_get(o);
-    return e;
+    return lock_owner_new(r->conn, r->node, a->client, a->proc_id, &r->owner);
 }
 
 int

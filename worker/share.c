@@ -144,7 +144,7 @@ chore_done(struct fs_call *call, int status, const ProtobufCMessage *rep)
     c->next = c->share->idle;
     c->share->idle = c;
     c->share->progress = true;
-    if (c->wakes)
+    if (!call->unawaited) /* by those who want its locks */
         nine_lock_wake(c->share, 0);
 }
 
@@ -155,7 +155,6 @@ release(struct share *sh, const struct handle *h, struct chore *c)
     Postern__V1__CloseReq shut = POSTERN__V1__CLOSE_REQ__INIT;
 
     c->call = (struct fs_call){.done = chore_done, .unawaited = !h->wakes};
-    c->wakes = h->wakes;
     if (h->kind == HANDLE_FILE) {
         shut.file = h->id;
         return fs_close(sh->fs, &shut, &c->call);

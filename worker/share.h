@@ -37,7 +37,6 @@ struct handle {
 struct chore {
     struct fs_call call;
     struct share *share; /* borrowed */
-    bool wakes;          /* as the handle's */
     struct chore *next;  /* in share.idle */
 };
 #define CHORES 64

@@ -1029,6 +1029,7 @@ ranges_are_noted_as_the_kernel_does(void **state)
         ranges_are_like(o, model);
     }
     lock_owner_forsake(o);
+    lock_owner_put(o);
     assert_int_equal(t.owners.live + t.ranges.live, 0);
     assert_int_equal(node.refs, 100);
     pool_done(&t.owners);
