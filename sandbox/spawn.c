@@ -218,16 +218,6 @@ room_fill(const struct spawn_room *room, const int fds[SPAWN_ROOM])
     return 0;
 }
 
-/* Everywhere the binary, which the caller has open anyway. */
-static int
-room_empty(const struct spawn_room *room)
-{
-    for (size_t i = 0; i < SPAWN_ROOM; i++)
-        if (i != FD_EXE && dup3(room->at[FD_EXE], room->at[i], O_CLOEXEC) < 0)
-            return -errno;
-    return 0;
-}
-
 /* Maps are the parent's to write: a child may map itself alone. */
 static int
 give_range(const struct spawn *s, pid_t pid, int go_fd)
@@ -282,7 +272,8 @@ spawn_in_room(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
         r = clone_child(s, ret_pid, &pidfd);
     if (r == 0)
         r = child_begun(from, pidfd);
-    emptied = room_empty(s->room);
+    /* nothing stays there but the binary, which the caller has open anyway */
+    emptied = room_fill(s->room, (const int[]){s->exe_fd, s->exe_fd, s->exe_fd, s->exe_fd});
     if (r == 0)
         r = emptied;
     if (r == 0)
